@@ -1,0 +1,33 @@
+//! The admin socket: HTTP with JSON under `/admin/v1/`. Nothing here vends credentials.
+//!
+//! ```text
+//! GET  /admin/v1/status    whoever can connect
+//! POST /admin/v1/refresh   operators
+//! POST /admin/v1/reload    operators
+//! POST /admin/v1/forget    operators
+//! POST /admin/v1/whoami    operators
+//! ```
+
+pub mod api;
+
+use std::fmt::Debug;
+
+use crate::provider::BoxFuture;
+
+/// What the daemon does on an operator's behalf. The server knows only this.
+pub trait Operations: Debug + Send + Sync + 'static {
+    /// Everything `credvend status` shows.
+    fn status(&self) -> api::Status;
+
+    /// Refreshes these roles now (all of them if empty), at most once per role in 10 s.
+    fn refresh(&self, request: api::RoleSelection) -> BoxFuture<'_, api::Answer<api::Refreshed>>;
+
+    /// Reads the configuration again.
+    fn reload(&self) -> BoxFuture<'_, api::Answer<api::Reloaded>>;
+
+    /// Drops held sets everywhere at once.
+    fn forget(&self, request: api::RoleSelection) -> BoxFuture<'_, api::Answer<api::Forgotten>>;
+
+    /// Asks the cloud whose credentials a role holds.
+    fn whoami(&self, request: api::RoleQuestion) -> BoxFuture<'_, api::Answer<api::Whose>>;
+}

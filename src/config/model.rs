@@ -1,0 +1,329 @@
+//! The configuration after it was found correct: typed, complete, defaults filled in.
+//!
+//! Nothing here can be wrong any more ("parse, don't validate"): durations are durations,
+//! references point at something, users and groups are numbers. Holds no secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::credentials::Cloud;
+use crate::name::Name;
+use crate::provider::secrets::SecretRef;
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub daemon: Daemon,
+    pub admin: Admin,
+    pub metrics: Option<Metrics>,
+    pub keys: BTreeMap<Name, Key>,
+    pub roles: BTreeMap<Name, Role>,
+    pub listeners: BTreeMap<Name, Listener>,
+    pub limits: Limits,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Daemon {
+    pub state_directory: PathBuf,
+    /// A level or a list such as `info,credvend=debug`.
+    pub log: String,
+    pub log_format: LogFormat,
+    pub shutdown_grace: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// The journal under systemd, text otherwise.
+    Auto,
+    Text,
+    Json,
+    Journald,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Admin {
+    pub socket: PathBuf,
+    pub access: SocketAccess,
+    /// Who may do more than read status, besides root and the daemon's own user.
+    pub operators: Principals,
+}
+
+/// Mode and ownership of a Unix socket that we create.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SocketAccess {
+    /// Permission bits, e.g. `0o660`.
+    pub mode: u32,
+    /// `None`: as the process.
+    pub owner: Option<u32>,
+    pub group: Option<u32>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Metrics {
+    pub address: SocketAddr,
+    /// `None`: any local peer.
+    pub allow: Option<Allow>,
+    pub hosts: Vec<String>,
+    pub token: Option<PathBuf>,
+    pub allow_remote: bool,
+}
+
+/// How one upstream is reached. Defaults of `[upstream]`, overridden in a provider.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Upstream {
+    /// `None`: the environment decides (`HTTPS_PROXY`, `NO_PROXY`).
+    pub proxy: Option<String>,
+    /// The only authorities trusted; `None`: the system's.
+    pub ca_file: Option<PathBuf>,
+    /// One HTTP call, from connecting to the last byte.
+    pub timeout: Duration,
+    pub connect_timeout: Duration,
+}
+
+/// A long-lived access key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Key {
+    pub cloud: Cloud,
+    pub id: SecretRef,
+    pub secret: SecretRef,
+}
+
+/// One `[role.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Role {
+    pub name: Name,
+    pub cloud: Cloud,
+    /// `None`: derived from the lifetime.
+    pub refresh_ahead: Option<Duration>,
+    /// Shown life below which the role is degraded. `None`: derived.
+    pub min_remaining: Option<Duration>,
+    pub expected_account: Option<String>,
+    pub lazy: bool,
+    pub provider: Provider,
+    /// Changes when, and only when, sets obtained before must not be served any longer: provider,
+    /// source (and everything below it), policy, expected account. Hex.
+    pub fingerprint: String,
+}
+
+/// The table `[role.NAME.provider.KIND]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Provider {
+    TencentAssumeRole(TencentAssumeRole),
+    TencentAssumeRoleWithWebIdentity(TencentAssumeRoleWithWebIdentity),
+    TencentAssumeRoleWithSaml(TencentAssumeRoleWithSaml),
+    TencentGetFederationToken(TencentGetFederationToken),
+    TencentInstanceMetadata(TencentInstanceMetadata),
+    Command(Command),
+}
+
+impl Provider {
+    /// What it signs with, if it signs.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        match self {
+            Self::TencentAssumeRole(it) => Some(&it.source),
+            Self::TencentGetFederationToken(it) => Some(&it.source),
+            Self::TencentAssumeRoleWithWebIdentity(_)
+            | Self::TencentAssumeRoleWithSaml(_)
+            | Self::TencentInstanceMetadata(_)
+            | Self::Command(_) => None,
+        }
+    }
+}
+
+/// What an upstream call is signed with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    Key(Name),
+    Role(Name),
+}
+
+/// Where Tencent's STS is and how to reach it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TencentSts {
+    /// Sent as `X-TC-Region`.
+    pub region: String,
+    /// `https://host[:port]`, or `http://` to a loopback address; no path.
+    pub endpoint: String,
+    /// Used after repeated transport failures of the first.
+    pub fallback_endpoint: Option<String>,
+    pub upstream: Upstream,
+}
+
+/// STS AssumeRole.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TencentAssumeRole {
+    pub sts: TencentSts,
+    pub source: Source,
+    pub role_arn: String,
+    /// `%H` already replaced by the host name.
+    pub session_name: String,
+    pub duration: Duration,
+    /// JSON text of the session policy, not yet URL-encoded.
+    pub policy: Option<String>,
+    pub external_id: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    pub source_identity: Option<String>,
+}
+
+/// STS AssumeRoleWithWebIdentity, unsigned. In a TKE pod the variables of the pod's identity
+/// (`TKE_PROVIDER_ID`, `TKE_ROLE_ARN`, `TKE_WEB_IDENTITY_TOKEN_FILE`, `TKE_REGION`) were the
+/// defaults when this was parsed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TencentAssumeRoleWithWebIdentity {
+    pub sts: TencentSts,
+    pub provider_id: String,
+    pub role_arn: String,
+    pub session_name: String,
+    pub duration: Duration,
+    pub web_identity_token: SecretRef,
+}
+
+/// STS AssumeRoleWithSAML, unsigned.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TencentAssumeRoleWithSaml {
+    pub sts: TencentSts,
+    pub principal_arn: String,
+    pub role_arn: String,
+    pub session_name: String,
+    pub duration: Duration,
+    pub assertion: SamlAssertion,
+}
+
+/// Where a SAML assertion (base64) comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SamlAssertion {
+    Secret(SecretRef),
+    /// Program and arguments; prints the assertion.
+    Command(Vec<String>),
+}
+
+/// STS GetFederationToken, signed by a long-lived key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TencentGetFederationToken {
+    pub sts: TencentSts,
+    pub source: Source,
+    /// The federated user's name: the table's `session-name`.
+    pub session_name: String,
+    pub duration: Duration,
+    /// Required here: the caller's rights are cut down to it.
+    pub policy: String,
+}
+
+/// The real role of the CVM this host is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TencentInstanceMetadata {
+    /// `http://metadata.tencentyun.com` unless set; no path.
+    pub endpoint: String,
+    /// `None`: the one the service lists.
+    pub role_name: Option<String>,
+    pub upstream: Upstream,
+    /// For `expected-account` and `whoami`.
+    pub sts: TencentSts,
+}
+
+/// Any program that prints `credential_process` JSON or a cloud's own shape.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Command {
+    pub command: Vec<String>,
+    pub cloud: Cloud,
+    /// For `expected-account` and `whoami`.
+    pub sts: TencentSts,
+}
+
+/// One `[listener.NAME]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listener {
+    pub name: Name,
+    pub address: Address,
+    pub protocols: BTreeSet<Protocol>,
+    /// What may be vended here; the first is "the instance role" of the metadata trees.
+    pub roles: Vec<Name>,
+    /// `None`: the default of the address kind.
+    pub allow: Option<Allow>,
+    /// Extra `Host` names to accept.
+    pub hosts: Vec<String>,
+    pub token: Option<PathBuf>,
+    /// For Unix sockets.
+    pub access: SocketAccess,
+    pub allow_remote: bool,
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A wire format clients speak.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Protocol {
+    AwsContainer,
+    Native,
+    Tencent,
+}
+
+impl Protocol {
+    /// Every protocol, in the order of their names.
+    pub const ALL: [Self; 3] = [Self::AwsContainer, Self::Native, Self::Tencent];
+
+    /// As written in the configuration; a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AwsContainer => "aws-container",
+            Self::Native => "native",
+            Self::Tencent => "tencent",
+        }
+    }
+}
+
+/// Who may connect, by the kernel's word.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Allow {
+    /// Whoever reaches the address from this host.
+    AnyLocal,
+    Only(Principals),
+}
+
+/// Users and groups as numbers. Groups were resolved with the user database at load: `users`
+/// holds the named users and every member of the named groups; `groups` the groups themselves,
+/// for peers whose primary group the kernel tells.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Principals {
+    pub users: BTreeSet<u32>,
+    pub groups: BTreeSet<u32>,
+}
+
+impl Principals {
+    /// Whether a peer with this uid (and primary gid, where the kernel tells) is among them.
+    #[must_use]
+    pub fn contains(&self, uid: u32, gid: Option<u32>) -> bool {
+        self.users.contains(&uid) || gid.is_some_and(|gid| self.groups.contains(&gid))
+    }
+}
+
+/// Calls per second and endpoint, already divided by the fleet size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    pub tencent: CloudLimits,
+    pub huawei: CloudLimits,
+}
+
+/// Budgets of one cloud.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CloudLimits {
+    pub default: f64,
+    /// Exceptions by action, in kebab-case.
+    pub actions: BTreeMap<String, f64>,
+}
+
+impl CloudLimits {
+    /// The budget of one action, in calls per second.
+    #[must_use]
+    pub fn per_second(&self, action: &str) -> f64 {
+        self.actions.get(action).copied().unwrap_or(self.default)
+    }
+}

@@ -1,0 +1,173 @@
+//! What is vended: one immutable set of temporary credentials, and the cloud it is for.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::clock::BootTime;
+use crate::secret::Secret;
+
+/// The cloud whose services accept a set.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Cloud {
+    Huawei,
+    Tencent,
+}
+
+impl Cloud {
+    /// As written in the configuration and in native answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Huawei => "huawei",
+            Self::Tencent => "tencent",
+        }
+    }
+}
+
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The three parts that only work together. Never taken apart, never mixed with another's.
+#[derive(Debug)]
+pub struct Keys {
+    pub access_key_id: String,
+    pub secret_access_key: Secret,
+    pub session_token: Secret,
+}
+
+impl Keys {
+    /// Whether every part is there. An incomplete set is never adopted: several clients would
+    /// sign with the missing part and fail far away.
+    #[must_use]
+    pub fn are_complete(&self) -> bool {
+        !self.access_key_id.is_empty()
+            && !self.secret_access_key.is_empty()
+            && !self.session_token.is_empty()
+    }
+}
+
+/// What one successful attempt brought, before anybody decided whether to adopt it.
+#[derive(Debug)]
+pub struct Obtained {
+    pub keys: Keys,
+    /// Expiry on the issuer's clock.
+    pub expires_at: SystemTime,
+    /// The issuer's clock when it answered (its `Date` header), if it told.
+    pub issuer_now: Option<SystemTime>,
+    /// When the request was sent: the lifetime is counted from here, which errs to the safe side.
+    pub sent_at: BootTime,
+}
+
+impl Obtained {
+    /// Life of the set, counted from [`Self::sent_at`]: expiry minus the answer's own `Date`, so
+    /// that a wrong clock on this host does not matter. `host_now` stands in if there was none.
+    #[must_use]
+    pub fn lifetime(&self, host_now: SystemTime) -> Duration {
+        let now = self.issuer_now.unwrap_or(host_now);
+        self.expires_at.duration_since(now).unwrap_or_default()
+    }
+}
+
+/// One adopted set: immutable, shared by everybody who serves or shows it.
+#[derive(Debug)]
+pub struct CredentialSet {
+    pub keys: Keys,
+    /// When it was adopted, on this host's wall clock.
+    pub issued_at: SystemTime,
+    /// When the request for it was sent.
+    pub obtained_at: BootTime,
+    /// Its real end. Nothing is served from here on, whatever the wall clock says.
+    pub expires_at: BootTime,
+    /// Grows with every set of a role, over restarts too.
+    pub generation: u64,
+    /// Keyed hash of the keys, in quotes, ready for an `ETag` header.
+    pub etag: String,
+}
+
+impl CredentialSet {
+    /// From the request to the real end.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        self.expires_at.since(self.obtained_at)
+    }
+
+    /// Real life left.
+    #[must_use]
+    pub fn remaining(&self, now: BootTime) -> Duration {
+        now.until(self.expires_at)
+    }
+
+    /// Whether it may still be served.
+    #[must_use]
+    pub fn is_valid(&self, now: BootTime) -> bool {
+        now < self.expires_at
+    }
+}
+
+/// An access key id cut down for people: enough to tell two apart, useless to a thief.
+#[must_use]
+pub fn shortened(access_key_id: &str) -> String {
+    let count = access_key_id.chars().count();
+    if count <= 12 {
+        return access_key_id.chars().take(4).chain("…".chars()).collect();
+    }
+    let head: String = access_key_id.chars().take(8).collect();
+    let tail: String = access_key_id.chars().skip(count - 4).collect();
+    format!("{head}…{tail}")
+}
+
+/// Whose credentials a set is, as the cloud says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    pub account: String,
+    pub user: String,
+    pub arn: String,
+    /// The cloud's own word for the kind of identity, e.g. `CAMRole`.
+    pub kind: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BootTime, Duration, Keys, Obtained, Secret, SystemTime, shortened};
+
+    fn keys(id: &str, secret: &str, token: &str) -> Keys {
+        Keys {
+            access_key_id: id.into(),
+            secret_access_key: Secret::from(secret),
+            session_token: Secret::from(token),
+        }
+    }
+
+    #[test]
+    fn a_missing_part_makes_a_set_incomplete() {
+        assert!(keys("a", "b", "c").are_complete());
+        assert!(!keys("", "b", "c").are_complete());
+        assert!(!keys("a", "", "c").are_complete());
+        assert!(!keys("a", "b", "").are_complete());
+    }
+
+    #[test]
+    fn lifetime_is_counted_on_the_issuers_clock() {
+        let issuer = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let obtained = Obtained {
+            keys: keys("a", "b", "c"),
+            expires_at: issuer + Duration::from_secs(3600),
+            issuer_now: Some(issuer),
+            sent_at: BootTime::default(),
+        };
+        let host_is_a_day_late = issuer + Duration::from_secs(86_400);
+        assert_eq!(
+            obtained.lifetime(host_is_a_day_late),
+            Duration::from_secs(3600)
+        );
+    }
+
+    #[test]
+    fn short_ids_are_not_shown_whole() {
+        assert_eq!(shortened("AKIDEXAMPLE-LONGLIVED"), "AKIDEXAM…IVED");
+        assert_eq!(shortened("AKID12"), "AKID…");
+    }
+}

@@ -1,0 +1,31 @@
+//! credvend keeps temporary cloud credentials fresh and hands them out locally.
+//!
+//! Data walks one way:
+//!
+//! ```text
+//! config ──► provider (per role) ──► refresh (per role) ──► store ──► listener ──► local program
+//!                 │                        │    ▲              │
+//!             upstream ──► cloud STS   schedule clock          └─────► admin, observe
+//! ```
+//!
+//! `secret`, `name`, `clock` and `credentials` are the vocabulary and import nothing else of
+//! ours; `formats` renders a set for the wire; `provider` and `store` know only these;
+//! `refresh` decides when and what to adopt; listeners know the store and the clock; only
+//! `daemon` knows everybody. `emulator` is the other side of the wire: a strict stand-in for
+//! the cloud's STS, behind `credvend dev` and the tests.
+
+pub mod admin;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod credentials;
+pub mod daemon;
+pub mod emulator;
+pub mod formats;
+pub mod listener;
+pub mod name;
+pub mod observe;
+pub mod provider;
+pub mod refresh;
+pub mod secret;
+pub mod store;

@@ -1,0 +1,229 @@
+//! Every metric the daemon exports: the one table of names, labels and help texts.
+//!
+//! Hot paths keep the cloned handles they got from a family, since a look-up by label costs
+//! fifty times an increment.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// A gauge of seconds that may be fractional or negative.
+pub type SecondsGauge = Gauge<f64, AtomicU64>;
+
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($field:ident),+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+        pub struct $name { $(pub $field: String),+ }
+    };
+}
+
+labels!(
+    /// `{role}`
+    RoleLabels { role }
+);
+labels!(
+    /// `{role,result}`: result is `success` or the class of the failure.
+    RefreshLabels { role, result }
+);
+labels!(
+    /// `{listener}`
+    ListenerLabels { listener }
+);
+labels!(
+    /// `{listener,protocol,code}`
+    RequestLabels { listener, protocol, code }
+);
+labels!(
+    /// `{listener,reason}`: reason is `peer`, `host`, `header`, `token`, `request`, `limit` …
+    DeniedLabels { listener, reason }
+);
+labels!(
+    /// `{endpoint,action,result}`
+    UpstreamLabels { endpoint, action, result }
+);
+labels!(
+    /// `{endpoint}`
+    EndpointLabels { endpoint }
+);
+
+/// Handles to every family. Cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    pub role_expiry: Family<RoleLabels, SecondsGauge>,
+    pub role_refresh: Family<RoleLabels, SecondsGauge>,
+    pub role_last_success: Family<RoleLabels, SecondsGauge>,
+    pub role_up: Family<RoleLabels, Gauge>,
+    pub role_degraded: Family<RoleLabels, Gauge>,
+    pub role_consecutive_failures: Family<RoleLabels, Gauge>,
+    pub refresh: Family<RefreshLabels, Counter>,
+    pub refresh_duration: Family<RoleLabels, Histogram, fn() -> Histogram>,
+    pub requests: Family<RequestLabels, Counter>,
+    pub served_remaining: Family<ListenerLabels, Histogram, fn() -> Histogram>,
+    pub denied: Family<DeniedLabels, Counter>,
+    pub listener_up: Family<ListenerLabels, Gauge>,
+    pub upstream_calls: Family<UpstreamLabels, Counter>,
+    pub upstream_clock_skew: Family<EndpointLabels, SecondsGauge>,
+    pub upstream_throttled: Family<EndpointLabels, Counter>,
+    pub config_last_reload_successful: Gauge,
+}
+
+fn duration_histogram() -> Histogram {
+    Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+/// The windows of the clients are the boundaries that matter.
+fn remaining_histogram() -> Histogram {
+    Histogram::new([
+        30.0, 60.0, 300.0, 600.0, 900.0, 1500.0, 2400.0, 2700.0, 3600.0, 7200.0, 43_200.0,
+    ])
+}
+
+impl Metrics {
+    /// Registers everything, with the prefix `credvend_`.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("credvend");
+        let metrics = Self {
+            registry: Registry::default(),
+            role_expiry: Family::default(),
+            role_refresh: Family::default(),
+            role_last_success: Family::default(),
+            role_up: Family::default(),
+            role_degraded: Family::default(),
+            role_consecutive_failures: Family::default(),
+            refresh: Family::default(),
+            refresh_duration: Family::new_with_constructor(duration_histogram),
+            requests: Family::default(),
+            served_remaining: Family::new_with_constructor(remaining_histogram),
+            denied: Family::default(),
+            listener_up: Family::default(),
+            upstream_calls: Family::default(),
+            upstream_clock_skew: Family::default(),
+            upstream_throttled: Family::default(),
+            config_last_reload_successful: Gauge::default(),
+        };
+        metrics.register(&mut registry);
+        metrics.config_last_reload_successful.set(1);
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "role_expiry_timestamp",
+            "Shown expiry of the held set",
+            Unit::Seconds,
+            self.role_expiry.clone(),
+        );
+        registry.register_with_unit(
+            "role_refresh_timestamp",
+            "When the next attempt is planned",
+            Unit::Seconds,
+            self.role_refresh.clone(),
+        );
+        registry.register_with_unit(
+            "role_last_success_timestamp",
+            "When credentials were last obtained",
+            Unit::Seconds,
+            self.role_last_success.clone(),
+        );
+        registry.register(
+            "role_up",
+            "1 while an unexpired set is held",
+            self.role_up.clone(),
+        );
+        registry.register(
+            "role_degraded",
+            "1 while the held set shows less than min-remaining",
+            self.role_degraded.clone(),
+        );
+        registry.register(
+            "role_consecutive_failures",
+            "Failed attempts since the last success",
+            self.role_consecutive_failures.clone(),
+        );
+        registry.register(
+            "refresh",
+            "Refresh attempts by result",
+            self.refresh.clone(),
+        );
+        registry.register_with_unit(
+            "refresh_duration",
+            "Length of refresh attempts, waiting for the budget excluded",
+            Unit::Seconds,
+            self.refresh_duration.clone(),
+        );
+        registry.register("requests", "Answered requests", self.requests.clone());
+        registry.register_with_unit(
+            "served_remaining",
+            "Shown life of the sets handed out",
+            Unit::Seconds,
+            self.served_remaining.clone(),
+        );
+        registry.register("denied", "Refused peers and requests", self.denied.clone());
+        registry.register(
+            "listener_up",
+            "1 while the listener accepts connections",
+            self.listener_up.clone(),
+        );
+        registry.register(
+            "upstream_calls",
+            "Calls to clouds and programs by result",
+            self.upstream_calls.clone(),
+        );
+        registry.register_with_unit(
+            "upstream_clock_skew",
+            "How far the endpoint's clock is ahead of ours",
+            Unit::Seconds,
+            self.upstream_clock_skew.clone(),
+        );
+        registry.register(
+            "upstream_throttled",
+            "Answers that asked for fewer requests",
+            self.upstream_throttled.clone(),
+        );
+        registry.register(
+            "config_last_reload_successful",
+            "1 if the last reload was applied",
+            self.config_last_reload_successful.clone(),
+        );
+        registry.register(
+            "build",
+            "What is running",
+            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+        );
+    }
+
+    /// The registry, for encoding.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Drops the series of a role that is no longer configured.
+    pub fn forget_role(&self, role: &str) {
+        let labels = RoleLabels { role: role.into() };
+        self.role_expiry.remove(&labels);
+        self.role_refresh.remove(&labels);
+        self.role_last_success.remove(&labels);
+        self.role_up.remove(&labels);
+        self.role_degraded.remove(&labels);
+        self.role_consecutive_failures.remove(&labels);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,4 @@
+//! What the daemon tells its operator: logs, metrics, audit events. Holds no decisions.
+
+pub mod audit;
+pub mod metrics;

@@ -1,0 +1,69 @@
+//! Where credentials come from: one attempt per call, and no retrying inside.
+//!
+//! A [`Provider`] asks its cloud once and says what happened. The refresher owns everything
+//! around that: budget, time-out, retry, expected account, adoption. To add a cloud, add a
+//! folder here, its kinds to `config::model::ProviderConfig`, and an arm to [`build`].
+
+pub mod budget;
+pub mod command;
+pub mod error;
+pub mod secrets;
+pub mod signer;
+pub mod tencent;
+pub mod upstream;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::credentials::{Identity, Keys, Obtained};
+use budget::Budget;
+use error::ProviderError;
+
+/// A future that a trait object can return.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One upstream call as the refresher accounts for it.
+#[derive(Clone, Debug)]
+pub struct CallSite {
+    /// Host (and port) called, a metric label. For programs, `command`.
+    pub endpoint: String,
+    /// The cloud's name of the action, a metric label.
+    pub action: &'static str,
+    /// Taken before each call; `None` where nobody upstream counts.
+    pub budget: Option<Arc<Budget>>,
+}
+
+/// How one role's credentials are obtained.
+///
+/// Every future must be safe to drop half-way: time-outs, reloads and shutdown do that.
+pub trait Provider: Debug + Send + Sync + 'static {
+    /// One attempt at a new set.
+    fn provide(&self) -> BoxFuture<'_, Result<Obtained, ProviderError>>;
+
+    /// Asks the cloud whose keys these are.
+    fn identify<'a>(&'a self, keys: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>>;
+
+    /// What [`Self::provide`] calls, for budget and metrics.
+    fn mint_call(&self) -> CallSite;
+
+    /// What [`Self::identify`] calls, for budget and metrics.
+    fn identity_call(&self) -> CallSite;
+
+    /// Whether each success is a new set. Sources that hand out a shared set (instance metadata,
+    /// programs) may repeat one, which is no failure.
+    fn mints(&self) -> bool {
+        true
+    }
+
+    /// Prepares what the attempt signs with or presents for one more try: drops cached secrets
+    /// so that files are read again. Refreshing a source *role* is the refresher's part.
+    fn reread_source(&self) {}
+
+    /// Files whose change makes a new attempt worth while at once.
+    fn watched_files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,234 @@
+//! Secrets that live outside the configuration: `file:PATH`, `env:NAME`, `systemd:NAME`.
+//!
+//! Files are read again when they change (told by inode, size and modification time), so a
+//! rotated key is picked up without a reload. The environment is read once, at start.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zeroize::Zeroize;
+
+use crate::secret::Secret;
+
+/// No secret we know of is longer; a larger file is a wrong path.
+const LARGEST: u64 = 256 * 1024;
+
+/// Where a secret is, as the configuration names it. Holds no secret itself.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum SecretRef {
+    File(PathBuf),
+    Env(String),
+    Systemd(String),
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
+        }
+    }
+}
+
+/// Why a secret is not to be had. Says where it was looked for, never what was found.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("`{reference}` is empty")]
+    Empty { reference: SecretRef },
+    #[error("`{reference}` names an environment variable that is not set")]
+    EnvMissing { reference: SecretRef },
+    #[error(
+        "`{reference}` needs $CREDENTIALS_DIRECTORY, which systemd sets for units with \
+         `LoadCredential=`"
+    )]
+    NoCredentialsDirectory { reference: SecretRef },
+    #[error("`{reference}` is not text")]
+    NotText { reference: SecretRef },
+    #[error("`{reference}` is larger than 256 KiB")]
+    TooLarge { reference: SecretRef },
+    #[error("cannot read `{reference}`")]
+    Unreadable {
+        reference: SecretRef,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A [`SecretRef`] that can be read, and read again when its file changes.
+#[derive(Debug)]
+pub struct SecretSource {
+    reference: SecretRef,
+    /// For `systemd:` the file it stands for; for `file:` the path itself.
+    file: Option<PathBuf>,
+    cached: Mutex<Option<(Stamp, Arc<Secret>)>>,
+}
+
+/// What tells one version of a file from the next.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified_ns: i128,
+}
+
+impl Stamp {
+    /// The version of the file at `path` now; `None` while there is none to be seen.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|meta| Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+        })
+    }
+}
+
+impl SecretSource {
+    /// Ready to be read; reads nothing yet.
+    #[must_use]
+    pub fn new(reference: SecretRef) -> Self {
+        let file = match &reference {
+            SecretRef::File(path) => Some(path.clone()),
+            SecretRef::Systemd(name) => {
+                std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join(name))
+            }
+            SecretRef::Env(_) => None,
+        };
+        Self {
+            reference,
+            file,
+            cached: Mutex::new(None),
+        }
+    }
+
+    /// The reference as configured.
+    #[must_use]
+    pub fn reference(&self) -> &SecretRef {
+        &self.reference
+    }
+
+    /// The file behind it, if there is one.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        self.file.clone()
+    }
+
+    /// The secret without white space around it, from memory while its file is unchanged.
+    ///
+    /// # Errors
+    /// One sentence with the reference; the operating system's word as the cause.
+    pub fn read(&self) -> Result<Arc<Secret>, SecretError> {
+        let stamp = match &self.file {
+            Some(path) => Stamp::of(path).unwrap_or_default(),
+            None => Stamp::default(),
+        };
+        {
+            let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((at, secret)) = &*cached
+                && *at == stamp
+            {
+                return Ok(Arc::clone(secret));
+            }
+        }
+        let secret = Arc::new(self.read_now()?);
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((stamp, Arc::clone(&secret)));
+        Ok(secret)
+    }
+
+    /// Makes the next [`Self::read`] go to the file.
+    pub fn forget(&self) {
+        if self.file.is_some() {
+            *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    fn read_now(&self) -> Result<Secret, SecretError> {
+        let reference = || self.reference.clone();
+        let mut text = match (&self.reference, &self.file) {
+            (SecretRef::Env(name), _) => std::env::var(name).map_err(|error| match error {
+                std::env::VarError::NotPresent => SecretError::EnvMissing {
+                    reference: reference(),
+                },
+                std::env::VarError::NotUnicode(_) => SecretError::NotText {
+                    reference: reference(),
+                },
+            })?,
+            (SecretRef::File(_) | SecretRef::Systemd(_), Some(path)) => self.read_file(path)?,
+            (SecretRef::File(_) | SecretRef::Systemd(_), None) => {
+                return Err(SecretError::NoCredentialsDirectory {
+                    reference: reference(),
+                });
+            }
+        };
+        let secret = Secret::from(text.trim());
+        text.zeroize();
+        if secret.is_empty() {
+            return Err(SecretError::Empty {
+                reference: reference(),
+            });
+        }
+        Ok(secret)
+    }
+
+    fn read_file(&self, path: &Path) -> Result<String, SecretError> {
+        let unreadable = |source| SecretError::Unreadable {
+            reference: self.reference.clone(),
+            source,
+        };
+        let meta = std::fs::metadata(path).map_err(unreadable)?;
+        if meta.len() > LARGEST {
+            return Err(SecretError::TooLarge {
+                reference: self.reference.clone(),
+            });
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        String::from_utf8(bytes).map_err(|error| {
+            error.into_bytes().zeroize();
+            SecretError::NotText {
+                reference: self.reference.clone(),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SecretRef, SecretSource};
+
+    #[test]
+    fn a_changed_file_is_read_again_and_an_empty_one_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let source = SecretSource::new(SecretRef::File(path.clone()));
+        assert!(
+            source
+                .read()
+                .unwrap_err()
+                .to_string()
+                .contains("cannot read")
+        );
+
+        std::fs::write(&path, "first\n").unwrap();
+        assert_eq!(source.read().unwrap().expose(), "first");
+        std::fs::write(&path, "the second\n").unwrap();
+        assert_eq!(source.read().unwrap().expose(), "the second");
+        std::fs::write(&path, " \n").unwrap();
+        assert!(source.read().unwrap_err().to_string().contains("is empty"));
+    }
+
+    #[test]
+    fn systemd_references_need_the_credentials_directory() {
+        let source = SecretSource::new(SecretRef::Systemd("id".into()));
+        if source.file().is_none() {
+            let error = source.read().unwrap_err().to_string();
+            assert!(error.contains("LoadCredential="), "{error}");
+        }
+    }
+}

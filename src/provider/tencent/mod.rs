@@ -1,0 +1,3 @@
+//! Tencent Cloud: STS 2018-08-13 and CVM instance metadata.
+
+pub mod signing;

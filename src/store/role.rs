@@ -1,0 +1,235 @@
+//! One role as its readers see it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::{Notify, watch};
+
+use crate::clock::{BootTime, Clock};
+use crate::credentials::{Cloud, CredentialSet};
+use crate::formats::Bodies;
+use crate::name::Name;
+use crate::provider::signer::HoldsCredentials;
+
+/// One role: what is held, how refreshing goes, and the means to wait for a change.
+pub struct Role {
+    name: Name,
+    cloud: Cloud,
+    clock: Arc<dyn Clock>,
+    view: ArcSwap<View>,
+    /// Counts publications, for those who wait for one.
+    changes: watch::Sender<u64>,
+    /// Pulled by readers that found nothing valid, and by every reader of a resting role.
+    pub(crate) demand: Notify,
+    /// Boot-clock second of the last read, for lazy roles.
+    last_read: AtomicU64,
+}
+
+/// Everything about a role at one moment, swapped whole.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The adopted set; it may have expired since, so ask [`View::valid`].
+    pub held: Option<Arc<Snapshot>>,
+    pub refresh: Refresh,
+    /// Shown life below which the role is degraded.
+    pub min_remaining: Duration,
+    /// The last failure since the last success.
+    pub failure: Option<Failure>,
+    /// Failures in a row since the last success.
+    pub consecutive_failures: u32,
+    /// When the next attempt is planned.
+    pub next_attempt: Option<BootTime>,
+    pub last_attempt: Option<SystemTime>,
+    pub last_success: Option<SystemTime>,
+}
+
+/// An adopted set with what is shown about it.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub set: Arc<CredentialSet>,
+    /// The expiry everybody is told: the margin before the real one, in the host's wall clock.
+    pub shown_expiry: SystemTime,
+    /// What was taken off the real expiry to get there.
+    pub margin: Duration,
+    /// The real expiry in the host's wall clock; for `status` alone.
+    pub real_expiry: SystemTime,
+    /// Answers ready to send, one per wire format.
+    pub bodies: Bodies,
+}
+
+impl Snapshot {
+    /// Life left as shown.
+    #[must_use]
+    pub fn shown_remaining(&self, now: BootTime) -> Duration {
+        self.set.remaining(now).saturating_sub(self.margin)
+    }
+}
+
+/// How refreshing stands.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Refresh {
+    /// Nothing to do until the next planned attempt.
+    #[default]
+    Idle,
+    Retrying,
+    /// Refused for good: somebody must act.
+    Failing,
+    NeedsLogin,
+    /// A lazy role nobody uses.
+    Resting,
+}
+
+impl Refresh {
+    /// As shown in `status`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Retrying => "retrying",
+            Self::Failing => "failing",
+            Self::NeedsLogin => "needs-login",
+            Self::Resting => "resting",
+        }
+    }
+
+    /// Whether nobody but a person can make the next attempt succeed.
+    #[must_use]
+    pub fn needs_somebody(self) -> bool {
+        matches!(self, Self::Failing | Self::NeedsLogin)
+    }
+}
+
+/// What is held, in one word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Held {
+    None,
+    Fresh,
+    /// Valid, but shows less than `min-remaining`.
+    Degraded,
+    Expired,
+}
+
+impl Held {
+    /// As shown in `status`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Fresh => "fresh",
+            Self::Degraded => "degraded",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// The last failed attempt, for people.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// The class's label.
+    pub class: &'static str,
+    /// One line, safe to print.
+    pub message: String,
+    pub code: Option<String>,
+    pub request_id: Option<String>,
+    pub at: SystemTime,
+}
+
+impl View {
+    /// The snapshot, if it may be served now.
+    #[must_use]
+    pub fn valid(&self, now: BootTime) -> Option<&Arc<Snapshot>> {
+        self.held.as_ref().filter(|held| held.set.is_valid(now))
+    }
+
+    /// What is held, in one word.
+    #[must_use]
+    pub fn held(&self, now: BootTime) -> Held {
+        match &self.held {
+            None => Held::None,
+            Some(held) if !held.set.is_valid(now) => Held::Expired,
+            Some(held) if held.shown_remaining(now) < self.min_remaining => Held::Degraded,
+            Some(_) => Held::Fresh,
+        }
+    }
+}
+
+impl Role {
+    /// A role that holds nothing yet.
+    #[must_use]
+    pub fn new(name: Name, cloud: Cloud, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            name,
+            cloud,
+            last_read: AtomicU64::new(0),
+            clock,
+            view: ArcSwap::from_pointee(View::default()),
+            changes: watch::Sender::new(0),
+            demand: Notify::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    #[must_use]
+    pub fn cloud(&self) -> Cloud {
+        self.cloud
+    }
+
+    /// The role at this moment. Never blocks.
+    #[must_use]
+    pub fn view(&self) -> Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// A client's read: the role at this moment, noted as use of a lazy role, and as demand
+    /// where nothing valid is held.
+    #[must_use]
+    pub fn read(&self, now: BootTime) -> Guard<Arc<View>> {
+        self.last_read
+            .store(now.since_boot().as_secs(), Ordering::Relaxed);
+        let view = self.view.load();
+        if view.refresh == Refresh::Resting || view.valid(now).is_none() {
+            self.demand.notify_one();
+        }
+        view
+    }
+
+    /// When a client last read it.
+    #[must_use]
+    pub fn last_read(&self) -> BootTime {
+        BootTime::new(Duration::from_secs(self.last_read.load(Ordering::Relaxed)))
+    }
+
+    /// Resolves at each later publication. Subscribe first, then look, then wait.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Swaps in another view and wakes everybody who waits. For the role's refresher alone.
+    pub(crate) fn publish(&self, view: View) {
+        self.view.store(Arc::new(view));
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+impl HoldsCredentials for Role {
+    fn valid_set(&self) -> Option<Arc<CredentialSet>> {
+        let now = self.clock.boot();
+        self.read(now).valid(now).map(|held| Arc::clone(&held.set))
+    }
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Role")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
