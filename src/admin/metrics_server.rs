@@ -26,8 +26,8 @@ use crate::observe::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics};
 /// The supervising task beats far more often; without a beat for so long it is stuck.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
-/// An answer of this address.
-pub type Page = Response<Full<Bytes>>;
+/// An answer of this address. Boxed, so that a guard's verdict is small.
+pub type Page = Box<Response<Full<Bytes>>>;
 
 /// Whether the daemon lives (its supervising task beats) and is ready (every part it waited
 /// for at start has arrived). Ready is for good: a role that fails later is a matter for
@@ -157,7 +157,7 @@ pub fn error(status: StatusCode, code: &str, message: &str) -> Page {
 }
 
 fn page(status: StatusCode, content_type: &'static str, body: String) -> Page {
-    let mut page = Response::new(Full::new(Bytes::from(body)));
+    let mut page = Box::new(Response::new(Full::new(Bytes::from(body))));
     *page.status_mut() = status;
     let headers = page.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -174,7 +174,7 @@ pub async fn serve<G>(
     guard: G,
     stop: CancellationToken,
 ) where
-    G: Fn(SocketAddr, &Parts) -> Option<Page> + Send + Sync + 'static,
+    G: Fn(SocketAddr, &Parts) -> Result<(), Page> + Send + Sync + 'static,
 {
     let guard = Arc::new(guard);
     let accept = async move || {
@@ -184,10 +184,10 @@ pub async fn serve<G>(
     };
     let handler = move |peer, request: Request<Incoming>| {
         let (head, _) = request.into_parts();
-        let refusal = guard(peer, &head);
-        std::future::ready(
-            refusal.unwrap_or_else(|| respond(&head.method, head.uri.path(), &metrics, &health)),
-        )
+        std::future::ready(match guard(peer, &head) {
+            Ok(()) => *respond(&head.method, head.uri.path(), &metrics, &health),
+            Err(refusal) => *refusal,
+        })
     };
     connections::serve("metrics", accept, handler, stop).await;
 }

@@ -488,8 +488,10 @@ async fn the_metrics_address_answers_whom_its_guard_lets_in() {
         Arc::new(Metrics::new()),
         Arc::clone(&health),
         |_, head| {
-            let foreign = head.headers.contains_key("origin");
-            foreign.then(|| error(hyper::StatusCode::FORBIDDEN, "header", "no pages"))
+            if head.headers.contains_key("origin") {
+                return Err(error(hyper::StatusCode::FORBIDDEN, "header", "no pages"));
+            }
+            Ok(())
         },
         stop.clone(),
     ));
