@@ -5,6 +5,7 @@
 //! `credvend: …` with an optional `hint: …` below. None of them contacts a cloud itself.
 
 mod args;
+mod emulate;
 pub mod exit;
 mod get_formats;
 mod http_client;
@@ -67,6 +68,7 @@ fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
     let config: &Path = &arguments.config;
     match &arguments.command {
         Command::Completions(it) => manual::completions(it),
+        Command::Emulator(it) => emulate::emulate(it.listen),
         Command::Forget(it) => block_on(operate::forget(config, it)),
         Command::Get(it) => block_on(vending::get(config, it)),
         Command::Man(it) => manual::man(it.directory.as_deref()),
