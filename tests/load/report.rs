@@ -11,6 +11,11 @@ use std::path::PathBuf;
 use crate::bench::Measurement;
 use crate::output;
 
+/// At least so much of the reference's throughput is wanted, for every kind of cell.
+const THROUGHPUT_WANTED: f64 = 0.9;
+/// And at most so much of its 99th percentile.
+const P99_WANTED: f64 = 1.5;
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
     /// Results of `load bench`, one a line
@@ -32,6 +37,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
         .collect::<Result<Vec<Measurement>, _>>()?;
     let cells = compare(&results, &options.subject, &options.reference);
     output::result(&table(&cells, &options.subject, &options.reference))?;
+    output::result(&summary(&cells))?;
     let errors: u64 = results.iter().map(|result| result.errors).sum();
     let requests: u64 = results.iter().map(|result| result.requests).sum();
     output::result(&format!("{requests} requests, {errors} errors"))?;
@@ -52,6 +58,15 @@ struct Cell {
     p50: Ratio,
     p99: Ratio,
     cpu: Ratio,
+}
+
+impl Cell {
+    /// The name without the number of connections.
+    fn kind(&self) -> &str {
+        self.name
+            .rsplit_once(' ')
+            .map_or(&*self.name, |(kind, _)| kind)
+    }
 }
 
 /// The rounds' ratios.
@@ -182,9 +197,45 @@ fn table(cells: &[Cell], subject: &str, reference: &str) -> String {
     text
 }
 
+/// One line per kind of cell: what all numbers of connections come to.
+fn summary(cells: &[Cell]) -> String {
+    let mut kinds: Vec<&str> = cells.iter().map(Cell::kind).collect();
+    kinds.dedup();
+    let mut text = String::new();
+    for kind in kinds {
+        let of_kind = || cells.iter().filter(|cell| cell.kind() == kind);
+        let throughput = geometric_mean(of_kind().map(|cell| cell.throughput.median));
+        let p99 = geometric_mean(of_kind().map(|cell| cell.p99.median));
+        // Writing to a string does not fail.
+        let _infallible = writeln!(
+            text,
+            "{kind}: throughput {throughput:.2} ({} {THROUGHPUT_WANTED:.2}), \
+             p99 {p99:.2} ({} {P99_WANTED:.2})",
+            if throughput >= THROUGHPUT_WANTED {
+                "wanted:"
+            } else {
+                "BELOW the wanted"
+            },
+            if p99 <= P99_WANTED {
+                "wanted:"
+            } else {
+                "ABOVE the wanted"
+            },
+        );
+    }
+    text
+}
+
+fn geometric_mean(ratios: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = ratios.fold((0.0, 0.0), |(sum, count), ratio| {
+        (sum + ratio.ln(), count + 1.0)
+    });
+    f64::exp(sum / count)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Measurement, compare, middle, table};
+    use super::{Measurement, compare, geometric_mean, middle, summary, table};
 
     fn measured(server: &str, round: u32, requests: u64, p99_us: f64) -> Measurement {
         Measurement {
@@ -217,6 +268,10 @@ mod tests {
         assert_eq!((ratio.low, ratio.median, ratio.high), (1.0, 1.5, 2.0));
         assert!((cells[0].p99.median - 1.0).abs() < 1e-9);
         assert!(table(&cells, "ours", "theirs").contains("(1.00 – 2.00)"));
+        assert_eq!(
+            summary(&cells),
+            "keep-alive TCP: throughput 1.50 (wanted: 0.90), p99 1.00 (wanted: 1.50)\n"
+        );
     }
 
     #[test]
@@ -224,5 +279,6 @@ mod tests {
         assert!((middle(&[1.0, 2.0, 9.0]) - 2.0).abs() < 1e-9);
         assert!((middle(&[1.0, 2.0]) - 1.5).abs() < 1e-9);
         assert!(middle(&[]).is_nan());
+        assert!((geometric_mean([0.5, 2.0].into_iter()) - 1.0).abs() < 1e-9);
     }
 }

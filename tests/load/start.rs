@@ -8,7 +8,6 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
-use crate::bench::micros;
 use crate::fetch::fetch;
 use crate::moment;
 
@@ -73,8 +72,11 @@ fn measure(
 ) -> Result<(Duration, Duration), Box<dyn Error>> {
     let mut to_listening = None;
     loop {
+        let connected = TcpStream::connect(options.address);
+        // After the attempt: this process may have lost its core between any two steps, and a
+        // start must not look faster for that.
         let elapsed = moment::monotonic().saturating_sub(started);
-        if let Ok(connection) = TcpStream::connect(options.address) {
+        if let Ok(connection) = connected {
             let listening = *to_listening.get_or_insert(elapsed);
             // Cut off while the program starts is as good as not yet there.
             if fetch(connection, options.address, &options.path).is_ok() {
@@ -109,9 +111,9 @@ fn stop(child: &mut Child) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// In milliseconds, to the tenth of a microsecond.
+/// In milliseconds with two decimals.
 fn median(durations: &mut [Duration]) -> f64 {
     durations.sort_unstable();
     let middle = durations.get(durations.len() / 2).copied();
-    micros(middle.unwrap_or_default()) / 1000.0
+    (middle.unwrap_or_default().as_secs_f64() * 1e5).round() / 100.0
 }
