@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by tests/bench/run and tests/soak/run: processes, ports, the emulator, small waits.
 #
 # Everything that is started here is ended by its process id when the script ends, however it
@@ -92,10 +93,9 @@ wait_for() {
     done
 }
 
-# emulator_start PORT: and wait until it answers. Its process id is in $emulator.
+# emulator_start PORT: and wait until it answers.
 emulator_start() {
     start "$scratch/emulator.log" "$credvend" emulator --listen "127.0.0.1:$1"
-    emulator=$started
     wait_for 10 "emulator" curl -sf "http://127.0.0.1:$1/_emulator/calls"
 }
 

@@ -6,9 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,9 +30,9 @@ pub(crate) struct Options {
     /// Roles that must have been refreshed
     #[arg(long)]
     roles: usize,
-    /// The daemon's metrics at the time the emulator began to count
-    #[arg(long)]
-    since: Option<PathBuf>,
+    /// Calls of each role that an outage may have cut off after they were counted
+    #[arg(long, default_value_t = 0)]
+    cut_off: u64,
 }
 
 /// What was counted.
@@ -54,17 +52,18 @@ struct Comparison {
 
 /// Whether there was one call per role and refresh, and every role was refreshed.
 pub(crate) fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
-    let earlier = match &options.since {
-        Some(path) => Refreshes::parse(&fs::read_to_string(path)?),
-        None => Refreshes::default(),
-    };
     let mut settled = BTreeSet::new();
     let mut reading = 0;
     let comparison = loop {
         let before = calls(options.emulator)?;
-        let refreshes = refreshes(options.metrics)?.since(&earlier);
+        let refreshes = refreshes(options.metrics)?;
         let after = calls(options.emulator)?;
-        settled.extend(agreeing(&before, &refreshes.succeeded, &after));
+        settled.extend(agreeing(
+            &before,
+            &refreshes.succeeded,
+            &after,
+            options.cut_off,
+        ));
 
         let disagreeing: BTreeSet<_> = after
             .keys()
@@ -91,12 +90,14 @@ pub(crate) fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
 type Counts = BTreeMap<String, u64>;
 
 /// Roles that one reading shows to agree.
-fn agreeing(before: &Counts, refreshes: &Counts, after: &Counts) -> Vec<String> {
+fn agreeing(before: &Counts, refreshes: &Counts, after: &Counts, cut_off: u64) -> Vec<String> {
+    let agrees = |role: &str, calls: u64| {
+        let refreshes = refreshes.get(role).copied().unwrap_or_default();
+        before.get(role) == Some(&calls) && (refreshes..=refreshes + cut_off).contains(&calls)
+    };
     after
         .iter()
-        .filter(|(role, count)| {
-            before.get(*role) == Some(count) && refreshes.get(*role) == Some(count)
-        })
+        .filter(|(role, calls)| agrees(role, **calls))
         .map(|(role, _)| role.clone())
         .collect()
 }
@@ -146,21 +147,6 @@ impl Refreshes {
         }
         refreshes
     }
-
-    /// What was counted after `earlier`.
-    fn since(mut self, earlier: &Self) -> Self {
-        for (role, count) in &mut self.succeeded {
-            *count -= earlier
-                .succeeded
-                .get(role)
-                .copied()
-                .unwrap_or_default()
-                .min(*count);
-        }
-        self.succeeded.retain(|_, count| *count > 0);
-        self.failed = self.failed.saturating_sub(earlier.failed);
-        self
-    }
 }
 
 /// The value of a label; role names and results need no escapes.
@@ -193,11 +179,6 @@ mod tests {
         let refreshes = Refreshes::parse(metrics);
         assert_eq!(refreshes.succeeded, counts(&[("a", 7), ("b", 1)]));
         assert_eq!(refreshes.failed, 2);
-
-        let later = metrics.replace(" 7", " 8");
-        let since = Refreshes::parse(&later).since(&refreshes);
-        assert_eq!(since.succeeded, counts(&[("a", 1)]));
-        assert_eq!(since.failed, 0);
     }
 
     #[test]
@@ -205,6 +186,8 @@ mod tests {
         let refreshes = counts(&[("moved", 2), ("fine", 3), ("twice", 4), ("missing", 1)]);
         let before = counts(&[("moved", 1), ("fine", 3), ("twice", 8)]);
         let after = counts(&[("moved", 2), ("fine", 3), ("twice", 8)]);
-        assert_eq!(agreeing(&before, &refreshes, &after), ["fine"]);
+        assert_eq!(agreeing(&before, &refreshes, &after, 0), ["fine"]);
+        assert_eq!(agreeing(&before, &refreshes, &after, 1), ["fine"]);
+        assert_eq!(agreeing(&before, &refreshes, &after, 4), ["fine", "twice"]);
     }
 }
