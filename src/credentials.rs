@@ -154,14 +154,14 @@ mod tests {
         let issuer = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let obtained = Obtained {
             keys: keys("a", "b", "c"),
-            expires_at: issuer + Duration::from_secs(3600),
+            expires_at: issuer + Duration::from_hours(1),
             issuer_now: Some(issuer),
             sent_at: BootTime::default(),
         };
-        let host_is_a_day_late = issuer + Duration::from_secs(86_400);
+        let host_is_a_day_late = issuer + Duration::from_hours(24);
         assert_eq!(
             obtained.lifetime(host_is_a_day_late),
-            Duration::from_secs(3600)
+            Duration::from_hours(1)
         );
     }
 

@@ -5,6 +5,7 @@ pub mod aws;
 pub mod native;
 pub mod tencent;
 
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -59,7 +60,7 @@ fn object(members: &[(&str, serde_json::Value)]) -> String {
     let mut text = String::from("{\n");
     for (at, (key, value)) in members.iter().enumerate() {
         let comma = if at + 1 < members.len() { "," } else { "" };
-        text.push_str(&format!("  \"{key}\": {value}{comma}\n"));
+        writeln!(text, "  \"{key}\": {value}{comma}").expect("writing to a string");
     }
     text.push('}');
     text

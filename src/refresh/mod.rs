@@ -1,1 +1,26 @@
-//! To come.
+//! Keeps every role's credentials fresh: one task per role, and one loop that owns retry,
+//! time-outs and jitter.
+//!
+//! ```text
+//! schedule  when: pure arithmetic
+//! adopt     whether a result becomes what we serve: pure
+//! show      what is told about a set, and when that changes: pure
+//! state     where a role stands, and what each event makes of it
+//! attempt   one attempt: budget, time limit, immediate corrections, expected account
+//! refresher the loop around them; the role's only writer
+//! ```
+
+pub mod adopt;
+pub mod attempt;
+pub mod command;
+mod gauges;
+pub mod refresher;
+pub mod schedule;
+pub mod show;
+pub mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::{Command, Handle, RefreshReply};
+pub use refresher::{Refresher, Settings, Shared};

@@ -58,6 +58,9 @@ pub struct Snapshot {
     pub real_expiry: SystemTime,
     /// Answers ready to send, one per wire format.
     pub bodies: Bodies,
+    /// The same set shown without a margin, ready for the moment when the shown life is over:
+    /// no reader is ever told an expiry that has passed, even if the refresher is late.
+    pub bare: Option<Arc<Self>>,
 }
 
 impl Snapshot {
@@ -141,17 +144,23 @@ impl View {
     /// The snapshot, if it may be served now.
     #[must_use]
     pub fn valid(&self, now: BootTime) -> Option<&Arc<Snapshot>> {
-        self.held.as_ref().filter(|held| held.set.is_valid(now))
+        let held = self.held.as_ref().filter(|held| held.set.is_valid(now))?;
+        match &held.bare {
+            Some(bare) if held.shown_remaining(now).is_zero() => Some(bare),
+            Some(_) | None => Some(held),
+        }
     }
 
     /// What is held, in one word.
     #[must_use]
     pub fn held(&self, now: BootTime) -> Held {
-        match &self.held {
-            None => Held::None,
-            Some(held) if !held.set.is_valid(now) => Held::Expired,
-            Some(held) if held.shown_remaining(now) < self.min_remaining => Held::Degraded,
-            Some(_) => Held::Fresh,
+        match (&self.held, self.valid(now)) {
+            (None, _) => Held::None,
+            (Some(_), None) => Held::Expired,
+            (Some(_), Some(valid)) if valid.shown_remaining(now) < self.min_remaining => {
+                Held::Degraded
+            }
+            (Some(_), Some(_)) => Held::Fresh,
         }
     }
 }

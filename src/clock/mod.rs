@@ -4,6 +4,8 @@
 //! never stepped, so a changed wall clock can neither revive a dead set nor kill a live one.
 //! The *wall clock* is only for what people and other programs read.
 
+pub mod jumps;
+
 use std::fmt::Debug;
 use std::ops::Add;
 use std::time::{Duration, SystemTime};
@@ -122,7 +124,7 @@ pub(crate) mod testing {
     use super::{BootTime, Clock};
 
     /// What the wall clock shows when a test starts.
-    pub(crate) const START: Duration = Duration::from_secs(1_800_000_000);
+    pub(crate) const START: Duration = Duration::from_hours(500_000);
 
     #[derive(Debug)]
     pub(crate) struct TestClock {

@@ -1,0 +1,88 @@
+//! What is told about a held set, and when that changes next.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::schedule::{self, Plan};
+use crate::clock::BootTime;
+use crate::credentials::CredentialSet;
+use crate::formats::{Bodies, Rendering};
+use crate::store::{Role, Snapshot};
+
+/// What decides how a set is shown. Two equal values give equal answers, so rendering again is
+/// only needed when this changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shown {
+    /// What is taken off the real expiry.
+    pub margin: Duration,
+    /// The wall clock at boot-clock zero that expiry is computed with.
+    pub wall_at_boot: SystemTime,
+}
+
+impl Shown {
+    /// Renders the set for every format. With a margin, also as it will be shown once the margin
+    /// is used up.
+    #[must_use]
+    pub fn snapshot(self, role: &Role, set: &Arc<CredentialSet>) -> Arc<Snapshot> {
+        let real_expiry = self.wall_at_boot + set.expires_at.since_boot();
+        let shown_expiry = real_expiry.checked_sub(self.margin).unwrap_or(real_expiry);
+        let bare = (!self.margin.is_zero()).then(|| {
+            Self {
+                margin: Duration::ZERO,
+                ..self
+            }
+            .snapshot(role, set)
+        });
+        Arc::new(Snapshot {
+            set: Arc::clone(set),
+            shown_expiry,
+            margin: self.margin,
+            real_expiry,
+            bodies: Bodies::render(Rendering {
+                role: role.name(),
+                cloud: role.cloud(),
+                set,
+                shown_expiry,
+            }),
+            bare,
+        })
+    }
+}
+
+/// The next moment at which something about the set reads differently: the margin is dropped,
+/// the role becomes degraded, the set ends.
+#[must_use]
+pub fn next_change(
+    set: &CredentialSet,
+    plan: &Plan,
+    margin: Duration,
+    now: BootTime,
+) -> Option<BootTime> {
+    let remaining = set.remaining(now);
+    [
+        plan.margin * 2,
+        plan.margin,
+        margin + plan.min_remaining,
+        Duration::ZERO,
+    ]
+    .into_iter()
+    .filter(|threshold| *threshold < remaining)
+    // a moment later, so that "less than" has come true
+    .map(|threshold| now + remaining.saturating_sub(threshold) + Duration::from_millis(1))
+    .min()
+}
+
+/// The margin in force. Once dropped it stays dropped for this set.
+#[must_use]
+pub fn margin_in_force(
+    plan: &Plan,
+    remaining: Duration,
+    last_failed: bool,
+    dropped: bool,
+) -> Duration {
+    if dropped || schedule::margin_is_dropped(plan.margin, remaining, last_failed) {
+        Duration::ZERO
+    } else {
+        plan.margin
+    }
+}

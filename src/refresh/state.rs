@@ -1,0 +1,319 @@
+//! Where one role stands: what is held, how it is shown, when the next attempt is due. Changes
+//! only by what it is told; reads no clock and draws no number.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::adopt::Verdict;
+use super::schedule::{self, Plan, Tuning};
+use super::show::{self, Shown};
+use crate::clock::{BootTime, jumps};
+use crate::credentials::CredentialSet;
+use crate::provider::error::{Class, ProviderError};
+use crate::store::{Failure, Refresh, Role, Snapshot, View};
+
+/// A cold role starts an attempt on demand, but not more often than this.
+const DEMAND_PAUSE: Duration = Duration::from_secs(2);
+
+/// Both clocks, read together.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub now: BootTime,
+    pub wall: SystemTime,
+}
+
+impl Moment {
+    /// What the wall clock showed at boot-clock zero.
+    fn wall_at_boot(self) -> SystemTime {
+        self.wall
+            .checked_sub(self.now.since_boot())
+            .unwrap_or(self.wall)
+    }
+}
+
+#[derive(Debug)]
+pub struct State {
+    current: Option<Current>,
+    pub refresh: Refresh,
+    /// When the next attempt starts.
+    pub due: BootTime,
+    /// When the last attempt started.
+    pub last_start: Option<BootTime>,
+    /// Whether the source role's next set is worth an attempt at once.
+    pub waits_for_source: bool,
+    failure: Option<Failure>,
+    failures: u32,
+    /// Whether the last attempt failed, which lets the margin go early.
+    last_failed: bool,
+    last_attempt: Option<SystemTime>,
+    last_success: Option<SystemTime>,
+    generation: u64,
+    wall_at_boot: SystemTime,
+}
+
+/// The adopted set and how it is shown.
+#[derive(Debug)]
+struct Current {
+    set: Arc<CredentialSet>,
+    plan: Plan,
+    /// The draw of this set, kept for other tuning.
+    draw: f64,
+    shown: Shown,
+    snapshot: Arc<Snapshot>,
+    margin_dropped: bool,
+}
+
+impl State {
+    #[must_use]
+    pub fn new(at: Moment, lazy: bool) -> Self {
+        Self {
+            current: None,
+            refresh: if lazy {
+                Refresh::Resting
+            } else {
+                Refresh::Idle
+            },
+            due: at.now,
+            last_start: None,
+            waits_for_source: false,
+            failure: None,
+            failures: 0,
+            last_failed: false,
+            last_attempt: None,
+            last_success: None,
+            generation: 0,
+            wall_at_boot: at.wall_at_boot(),
+        }
+    }
+
+    /// What readers see.
+    #[must_use]
+    pub fn view(&self, tuning: Tuning) -> View {
+        let current = self.current.as_ref();
+        View {
+            held: current.map(|current| Arc::clone(&current.snapshot)),
+            refresh: self.refresh,
+            min_remaining: current.map_or_else(
+                || tuning.min_remaining.unwrap_or_default(),
+                |current| current.plan.min_remaining,
+            ),
+            failure: self.failure.clone(),
+            consecutive_failures: self.failures,
+            next_attempt: (self.refresh != Refresh::Resting).then_some(self.due),
+            last_attempt: self.last_attempt,
+            last_success: self.last_success,
+        }
+    }
+
+    /// The set we hold, valid or not.
+    #[must_use]
+    pub fn set(&self) -> Option<&CredentialSet> {
+        self.current.as_ref().map(|current| &*current.set)
+    }
+
+    /// Real life left; `None` if nothing valid is held.
+    #[must_use]
+    pub fn remaining(&self, now: BootTime) -> Option<Duration> {
+        self.set()
+            .filter(|set| set.is_valid(now))
+            .map(|set| set.remaining(now))
+    }
+
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    #[must_use]
+    pub fn last_failed(&self) -> bool {
+        self.last_failed
+    }
+
+    /// The expiry everybody is told.
+    #[must_use]
+    pub fn shown_expiry(&self) -> Option<SystemTime> {
+        self.current
+            .as_ref()
+            .map(|current| current.snapshot.shown_expiry)
+    }
+
+    /// The wall-clock time of a moment on the boot clock.
+    #[must_use]
+    pub fn wall_time(&self, at: BootTime) -> SystemTime {
+        self.wall_at_boot + at.since_boot()
+    }
+
+    /// When something about the held set reads differently next.
+    #[must_use]
+    pub fn next_change(&self, now: BootTime) -> Option<BootTime> {
+        let current = self.current.as_ref()?;
+        show::next_change(&current.set, &current.plan, current.shown.margin, now)
+    }
+
+    /// An attempt starts.
+    pub fn attempt_started(&mut self, at: Moment) {
+        self.last_start = Some(at.now);
+        self.last_attempt = Some(at.wall);
+        if self.refresh == Refresh::Resting {
+            self.refresh = Refresh::Idle;
+        }
+    }
+
+    /// A client found nothing valid, or read a resting role.
+    pub fn demanded(&mut self, now: BootTime) {
+        if self.refresh == Refresh::Resting {
+            self.refresh = Refresh::Idle;
+        }
+        if self.remaining(now).is_none() && !self.refresh.needs_somebody() {
+            let earliest = self
+                .last_start
+                .map_or(now, |start| (start + DEMAND_PAUSE).max(now));
+            self.due = self.due.min(earliest);
+        }
+    }
+
+    /// An attempt brought something that may be served.
+    pub fn succeeded(
+        &mut self,
+        role: &Role,
+        verdict: Verdict,
+        timing: (Tuning, bool),
+        draw: f64,
+        at: Moment,
+    ) {
+        self.refresh = Refresh::Idle;
+        self.failure = None;
+        self.failures = 0;
+        self.last_failed = false;
+        self.waits_for_source = false;
+        self.last_success = Some(at.wall);
+        match verdict {
+            Verdict::Adopt(set) => self.adopt(role, set, timing, draw, at),
+            Verdict::Repeat => {
+                let remaining = self.remaining(at.now).unwrap_or_default();
+                self.due = at.now + schedule::repeat_pause(remaining);
+            }
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        role: &Role,
+        set: CredentialSet,
+        (tuning, mints): (Tuning, bool),
+        draw: f64,
+        at: Moment,
+    ) {
+        let plan = Plan::new(set.lifetime(), tuning, mints, draw);
+        let set = Arc::new(set);
+        self.generation = set.generation;
+        self.due = set.obtained_at + plan.due_age;
+        self.wall_at_boot = at.wall_at_boot();
+        let shown = Shown {
+            margin: show::margin_in_force(&plan, set.remaining(at.now), false, false),
+            wall_at_boot: self.wall_at_boot,
+        };
+        self.current = Some(Current {
+            margin_dropped: shown.margin.is_zero(),
+            snapshot: shown.snapshot(role, &set),
+            set,
+            plan,
+            draw,
+            shown,
+        });
+    }
+
+    /// An attempt failed. Returns the pause until the next.
+    pub fn failed(&mut self, error: &ProviderError, draw: f64, at: Moment) -> Duration {
+        let remaining = self.remaining(at.now);
+        self.failures = self.failures.saturating_add(1);
+        self.last_failed = true;
+        self.waits_for_source = error.class == Class::SourceUnavailable;
+        let own = |throttled| schedule::backoff(self.failures, throttled, remaining, draw);
+        let (refresh, pause) = match error.class {
+            Class::Throttled {
+                retry_after: Some(asked),
+            } => (
+                Refresh::Retrying,
+                schedule::retry_after(asked, own(true), remaining),
+            ),
+            Class::Throttled { retry_after: None } => (Refresh::Retrying, own(true)),
+            Class::Transient
+            | Class::Clock { .. }
+            | Class::StaleSource
+            | Class::SourceUnavailable => (Refresh::Retrying, own(false)),
+            Class::DurationTooLong | Class::Final => (Refresh::Failing, schedule::FAILING_PAUSE),
+            Class::NeedsLogin => (Refresh::NeedsLogin, schedule::FAILING_PAUSE),
+        };
+        self.refresh = refresh;
+        self.due = at.now + pause;
+        self.failure = Some(Failure {
+            class: error.class.as_str(),
+            message: error.report(),
+            code: error.code.clone(),
+            request_id: error.request_id.clone(),
+            at: at.wall,
+        });
+        pause
+    }
+
+    /// Failures since the last success.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Drops the set; another attempt is due at once.
+    pub fn forget(&mut self, now: BootTime) {
+        self.current = None;
+        self.due = now;
+    }
+
+    /// Other tuning: the set stays, its plan is made anew with the same draw. What failed is
+    /// tried again at once, since somebody may just have repaired it.
+    pub fn retune(&mut self, timing: (Tuning, bool), lazy: bool, now: BootTime) {
+        let (tuning, mints) = timing;
+        if let Some(current) = &mut self.current {
+            current.plan = Plan::new(current.set.lifetime(), tuning, mints, current.draw);
+        }
+        if !lazy && self.refresh == Refresh::Resting {
+            self.refresh = Refresh::Idle;
+        }
+        match (&self.current, self.refresh) {
+            (Some(current), Refresh::Idle) => {
+                self.due = current.set.obtained_at + current.plan.due_age;
+            }
+            (None, _) | (Some(_), Refresh::Retrying | Refresh::Failing | Refresh::NeedsLogin) => {
+                self.due = now;
+            }
+            (Some(_), Refresh::Resting) => {}
+        }
+    }
+
+    /// Renders again if the set reads differently at this moment. Whether it did.
+    pub fn show(&mut self, role: &Role, at: Moment) -> bool {
+        if jumps::differ(at.wall_at_boot(), self.wall_at_boot) {
+            self.wall_at_boot = at.wall_at_boot();
+        }
+        let last_failed = self.last_failed;
+        let Some(current) = &mut self.current else {
+            return false;
+        };
+        let shown = Shown {
+            margin: show::margin_in_force(
+                &current.plan,
+                current.set.remaining(at.now),
+                last_failed,
+                current.margin_dropped,
+            ),
+            wall_at_boot: self.wall_at_boot,
+        };
+        if shown == current.shown || !current.set.is_valid(at.now) {
+            return false;
+        }
+        current.margin_dropped |= shown.margin.is_zero();
+        current.shown = shown;
+        current.snapshot = shown.snapshot(role, &current.set);
+        true
+    }
+}

@@ -1,0 +1,250 @@
+//! What each class of failure leads to.
+
+use std::time::Duration;
+
+use super::scripted::{HOUR, MINUTE, SECOND, Setup, Step, pass, start};
+use crate::observe::metrics::{EndpointLabels, UpstreamLabels};
+use crate::provider::error::Class;
+use crate::refresh::RefreshReply;
+use crate::store::{Held, Refresh};
+
+use Step::{Fail, Give, Hang, Panic};
+
+const THROTTLED: Class = Class::Throttled { retry_after: None };
+
+#[tokio::test(start_paused = true)]
+async fn transient_failures_are_retried_until_one_succeeds() {
+    let running = start([
+        Give("AK1", HOUR),
+        Fail(Class::Transient), // at 10 min; the draw of 0 makes each pause 250 ms
+        Fail(Class::Transient),
+        Give("AK2", HOUR),
+    ]);
+    pass(10 * MINUTE + 200 * Duration::from_millis(1)).await;
+    assert_eq!(running.role.view().refresh, Refresh::Retrying);
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    pass(SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+    assert_eq!(running.role.view().consecutive_failures, 0);
+    assert!(running.role.view().failure.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_hangs_is_given_up_after_thirty_seconds() {
+    let running = start([Give("AK1", HOUR), Hang, Give("AK3", HOUR)]);
+    pass(10 * MINUTE + 29 * SECOND).await;
+    assert_eq!(running.calls(), 2);
+    pass(2 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bug_in_a_provider_costs_an_attempt_and_no_more() {
+    let running = start([Give("AK1", HOUR), Panic, Give("AK3", HOUR)]);
+    pass(10 * MINUTE + 2 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_role_recovers_within_two_seconds_of_its_cloud() {
+    let slow = Setup {
+        draw: || 1.0,
+        ..Setup::default()
+    };
+    let running = slow.start([Fail(Class::Transient)]);
+    // Clients keep asking; each attempt starts at most two seconds after the last.
+    for _ in 0..300 {
+        assert_eq!(running.client_reads(), None);
+        pass(200 * Duration::from_millis(1)).await;
+    }
+    let times = running.call_times();
+    assert!(times.len() >= 29 && times.len() <= 32, "{}", times.len());
+    for pair in times.windows(2) {
+        assert!(
+            pair[1].checked_sub(pair[0]).unwrap() <= 2 * SECOND + Duration::from_millis(250),
+            "{pair:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_clients_a_cold_role_backs_off_to_a_minute() {
+    let slow = Setup {
+        draw: || 1.0,
+        ..Setup::default()
+    };
+    let running = slow.start([Fail(Class::Transient)]);
+    pass(10 * MINUTE).await;
+    let times = running.call_times();
+    let last = times[times.len() - 1]
+        .checked_sub(times[times.len() - 2])
+        .unwrap();
+    assert_eq!(last.as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_number_of_cold_readers_start_one_attempt() {
+    let running = start([Fail(Class::Transient), Give("AK1", HOUR)]);
+    pass(Duration::ZERO).await;
+    for _ in 0..1000 {
+        running.client_reads();
+    }
+    pass(3 * SECOND).await;
+    assert_eq!(running.calls(), 2);
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_for_good_is_asked_again_every_five_minutes_whoever_reads() {
+    let running = start([Fail(Class::Final)]);
+    pass(SECOND).await;
+    assert_eq!(running.role.view().refresh, Refresh::Failing);
+    for _ in 0..100 {
+        running.client_reads();
+        pass(SECOND).await;
+    }
+    assert_eq!(running.calls(), 1);
+    pass(5 * MINUTE).await;
+    assert_eq!(running.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failing_roles_are_tried_at_once_after_refresh_reload_or_a_changed_secret() {
+    let running = start([Fail(Class::Final)]);
+    pass(SECOND).await;
+    let reply = running.handle.refresh().await;
+    assert!(
+        matches!(&reply, RefreshReply::Failed(why) if why.contains("Final")),
+        "{reply:?}"
+    );
+    assert_eq!(running.calls(), 2);
+    running.handle.secret_changed().await;
+    pass(SECOND).await;
+    assert_eq!(running.calls(), 3);
+    running.handle.retune(running.settings()).await;
+    pass(SECOND).await;
+    assert_eq!(running.calls(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_role_serves_what_it_holds_to_the_end() {
+    let running = start([Give("AK1", HOUR), Fail(Class::Final)]);
+    pass(59 * MINUTE).await;
+    assert_eq!(running.role.view().refresh, Refresh::Failing);
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    pass(2 * MINUTE).await;
+    assert_eq!(running.held(), Held::Expired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_backs_off_from_two_seconds_and_halves_the_budget() {
+    let slow = Setup {
+        draw: || 1.0,
+        ..Setup::default()
+    };
+    let running = slow.start([Fail(THROTTLED), Fail(THROTTLED), Give("AK1", HOUR)]);
+    pass(8 * SECOND).await;
+    let times = running.call_times();
+    assert_eq!(times[1].checked_sub(times[0]).unwrap().as_secs(), 2);
+    assert_eq!(times[2].checked_sub(times[1]).unwrap().as_secs(), 4);
+    let throttled = running
+        .metrics
+        .upstream_throttled
+        .get_or_create(&EndpointLabels {
+            endpoint: "scripted".into(),
+        });
+    assert_eq!(throttled.get(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_pause_is_honoured() {
+    let named = Class::Throttled {
+        retry_after: Some(30 * SECOND),
+    };
+    let running = start([Fail(named), Give("AK1", HOUR)]);
+    pass(29 * SECOND).await;
+    assert_eq!(running.calls(), 1);
+    pass(2 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_clock_is_corrected_at_once_and_only_once() {
+    let skewed = Class::Clock {
+        offset_seconds: 900,
+    };
+    let running = start([Fail(skewed), Give("AK1", HOUR)]);
+    pass(Duration::from_millis(100)).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    let gauge = running
+        .metrics
+        .upstream_clock_skew
+        .get_or_create(&EndpointLabels {
+            endpoint: "scripted".into(),
+        });
+    assert!((gauge.get() - 900.0).abs() < f64::EPSILON);
+
+    let running = start([Fail(skewed)]);
+    pass(Duration::from_millis(100)).await;
+    assert_eq!(running.calls(), 2, "then it is a failure like any other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_too_long_is_stepped_down_within_one_attempt() {
+    let too_long = Fail(Class::DurationTooLong);
+    let running = start([too_long.clone(), too_long, Give("AK1", HOUR)]);
+    pass(Duration::from_millis(200)).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    assert_eq!(running.role.view().consecutive_failures, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_token_is_read_again_and_tried_once_more() {
+    let running = start([Fail(Class::StaleSource), Give("AK1", HOUR)]);
+    pass(Duration::from_millis(100)).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    assert_eq!(*running.script.rereads.lock().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_of_another_account_are_never_adopted() {
+    let guarded = Setup {
+        expected_account: Some("100000000002"),
+        ..Setup::default()
+    };
+    let running = guarded.start([Give("AK1", HOUR)]);
+    pass(SECOND).await;
+    assert_eq!(running.served(), None);
+    let view = running.role.view();
+    assert_eq!(view.refresh, Refresh::Failing);
+    let message = &view.failure.as_ref().unwrap().message;
+    assert!(
+        message.contains("belong to account 100000000001"),
+        "{message}"
+    );
+
+    *running.script.account.lock().unwrap() = "100000000002";
+    running.handle.refresh().await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    let identity = UpstreamLabels {
+        endpoint: "scripted".into(),
+        action: "GetCallerIdentity".into(),
+        result: "success".into(),
+    };
+    assert_eq!(
+        running
+            .metrics
+            .upstream_calls
+            .get_or_create(&identity)
+            .get(),
+        2
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_needed_is_waited_for_quietly() {
+    let running = start([Fail(Class::NeedsLogin)]);
+    pass(4 * MINUTE).await;
+    assert_eq!(running.role.view().refresh, Refresh::NeedsLogin);
+    assert_eq!(running.calls(), 1);
+}

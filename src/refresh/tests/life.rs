@@ -1,0 +1,291 @@
+//! The life of a set: adopted, shown, replaced ahead of expiry, never served past it.
+
+use std::time::Duration;
+
+use super::scripted::{HOUR, MINUTE, SECOND, Setup, Step, pass, start};
+use crate::provider::error::Class;
+use crate::refresh::RefreshReply;
+use crate::refresh::schedule::Tuning;
+use crate::store::{Held, Refresh};
+
+use Step::{Fail, Give, GiveIncomplete, Hang};
+
+#[tokio::test(start_paused = true)]
+async fn a_two_hour_set_is_replaced_an_hour_ahead_for_as_long_as_it_runs() {
+    let running = start([
+        Give("AK1", 2 * HOUR),
+        Give("AK2", 2 * HOUR),
+        Give("AK3", 2 * HOUR),
+    ]);
+    pass(SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    pass(HOUR.checked_sub(2 * SECOND).unwrap()).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    pass(2 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+    pass(HOUR).await;
+    assert_eq!(running.served().as_deref(), Some("AK3"));
+    assert_eq!(running.calls(), 3, "one call per refresh");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_draw_brings_a_replacement_forward_by_a_tenth_of_the_life_at_most() {
+    let drawn = Setup {
+        draw: || 1.0,
+        ..Setup::default()
+    };
+    let running = drawn.start([Give("AK1", 2 * HOUR), Give("AK2", 2 * HOUR)]);
+    pass(47 * MINUTE).await;
+    assert_eq!(running.calls(), 1);
+    pass(2 * MINUTE).await;
+    assert_eq!(running.calls(), 2, "at 48 minutes, not at 60");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_shown_never_falls_below_the_promised_minimum_while_refreshing_works() {
+    let running = start([Give("AK", HOUR)]);
+    // a scripted set with one id repeats; only the lifetimes matter here
+    pass(SECOND).await;
+    for _ in 0..20 {
+        assert!(
+            running.shown_life() >= 44 * MINUTE,
+            "{:?}",
+            running.shown_life()
+        );
+        assert_eq!(running.held(), Held::Fresh);
+        pass(30 * SECOND).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_expired_is_served_however_long_the_outage() {
+    let running = start([Give("AK1", HOUR), Fail(Class::Transient)]);
+    pass(SECOND).await;
+    pass(HOUR.checked_sub(3 * SECOND).unwrap()).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"), "to the very end");
+    assert_eq!(running.held(), Held::Degraded);
+    pass(3 * SECOND).await;
+    assert_eq!(running.served(), None);
+    assert_eq!(running.held(), Held::Expired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_margin_is_dropped_in_one_step_and_the_etag_stays() {
+    let running = start([Give("AK1", HOUR), Fail(Class::Transient)]);
+    pass(SECOND).await;
+    let etag = || {
+        let view = running.role.view();
+        view.held.as_ref().unwrap().set.etag.clone()
+    };
+    let first = etag();
+    pass((50 * MINUTE).checked_sub(2 * SECOND).unwrap()).await;
+    let before = running.shown_life();
+    assert!(before < 5 * MINUTE + 2 * SECOND, "{before:?}");
+    pass(2 * SECOND).await;
+    let after = running.shown_life();
+    assert!(after > 9 * MINUTE, "the whole margin at once: {after:?}");
+    assert_eq!(etag(), first);
+    pass(9 * MINUTE).await;
+    assert!(running.shown_life() > Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_is_never_told_a_past_expiry_even_if_nobody_renders_again() {
+    let running = start([Give("AK1", HOUR), Hang]);
+    pass(SECOND).await;
+    // The machine sleeps through the shown expiry; no task has run since.
+    running.clock.suspend(57 * MINUTE);
+    assert!(running.shown_life() > 2 * MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspend_past_the_end_kills_the_set_at_once_and_a_new_one_follows() {
+    let running = start([Give("AK1", HOUR), Give("AK2", HOUR)]);
+    pass(SECOND).await;
+    running.clock.suspend(2 * HOUR);
+    assert_eq!(
+        running.served(),
+        None,
+        "checked at the read, not by a timer"
+    );
+    pass(35 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_fleet_does_not_call_in_one_moment() {
+    let late = Setup {
+        draw: || 0.9,
+        ..Setup::default()
+    };
+    let running = late.start([Give("AK1", 12 * HOUR), Give("AK2", 12 * HOUR)]);
+    pass(SECOND).await;
+    running.clock.suspend(11 * HOUR);
+    pass(31 * SECOND).await;
+    assert_eq!(running.calls(), 1, "still waiting its drawn turn");
+    pass(30 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stepped_wall_clock_neither_kills_nor_revives_but_is_shown() {
+    let running = start([Give("AK1", HOUR), Fail(Class::Transient)]);
+    pass(SECOND).await;
+    let before = running.shown_life();
+    running.clock.step_wall(48 * HOUR);
+    pass(31 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    let after = running.shown_life();
+    assert!(
+        before.checked_sub(after).unwrap() < MINUTE,
+        "{before:?} then {after:?}"
+    );
+    running.clock.step_wall_back(96 * HOUR);
+    pass(HOUR).await;
+    assert_eq!(running.served(), None, "a clock set back revives nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn incomplete_expired_and_older_sets_are_not_adopted() {
+    let running = start([
+        Give("AK1", HOUR),
+        GiveIncomplete("AK2"),
+        Give("AK3", Duration::ZERO),
+        Give("AK4", 10 * MINUTE),
+        Give("AK5", HOUR),
+    ]);
+    // the draw of 0 makes each pause 250 ms
+    pass(10 * MINUTE + Duration::from_millis(600)).await;
+    assert_eq!(
+        (running.calls(), running.served().as_deref()),
+        (4, Some("AK1"))
+    );
+    pass(SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK5"));
+    assert_eq!(running.calls(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_set_is_no_failure_for_sources_that_do_not_mint() {
+    let metadata = Setup {
+        mints: false,
+        ..Setup::default()
+    };
+    let running = metadata.start([Give("AK1", HOUR)]);
+    pass(11 * MINUTE).await;
+    assert_eq!(running.calls(), 2);
+    pass(6 * MINUTE).await;
+    assert_eq!(running.calls(), 3, "again after five minutes");
+    let view = running.role.view();
+    assert_eq!(
+        (view.refresh, view.consecutive_failures),
+        (Refresh::Idle, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lazy_role_starts_at_its_first_request_and_rests_after_an_hour_without_one() {
+    let lazy = Setup {
+        lazy: true,
+        ..Setup::default()
+    };
+    let running = lazy.start([
+        Give("AK1", 2 * HOUR),
+        Give("AK2", 2 * HOUR),
+        Give("AK3", 2 * HOUR),
+    ]);
+    pass(HOUR).await;
+    assert_eq!(running.calls(), 0);
+    assert_eq!(running.role.view().refresh, Refresh::Resting);
+
+    assert_eq!(running.client_reads(), None);
+    pass(SECOND).await;
+    assert_eq!(running.client_reads().as_deref(), Some("AK1"));
+
+    pass(3 * HOUR).await;
+    assert_eq!(running.role.view().refresh, Refresh::Resting);
+    assert_eq!(
+        running.calls(),
+        2,
+        "one refresh while the last request was fresh enough"
+    );
+    assert_eq!(running.client_reads(), None, "it ended while resting");
+    pass(SECOND).await;
+    assert_eq!(running.client_reads().as_deref(), Some("AK3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn generations_grow() {
+    let running = start([Give("AK1", HOUR), Give("AK2", HOUR)]);
+    pass(SECOND).await;
+    let generation = || running.role.view().held.as_ref().unwrap().set.generation;
+    let first = generation();
+    running.clock.step_wall_back(10 * HOUR);
+    running.handle.refresh().await;
+    assert!(generation() > first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refresh_acts_at_most_once_in_ten_seconds_and_says_how_it_went() {
+    let running = start([Give("AK1", HOUR), Give("AK2", HOUR), Give("AK3", HOUR)]);
+    pass(SECOND).await;
+    let reply = running.handle.refresh().await;
+    assert!(matches!(reply, RefreshReply::Refreshed { .. }), "{reply:?}");
+    let reply = running.handle.refresh().await;
+    assert!(matches!(reply, RefreshReply::TooSoon(_)), "{reply:?}");
+    pass(10 * SECOND).await;
+    running.handle.refresh().await;
+    assert_eq!(running.served().as_deref(), Some("AK3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn forgotten_credentials_are_gone_before_the_answer_and_replaced_after() {
+    let running = start([Give("AK1", HOUR), Hang]);
+    pass(SECOND).await;
+    running.handle.forget().await;
+    assert_eq!(running.served(), None);
+
+    let running = start([Give("AK1", HOUR), Give("AK2", HOUR)]);
+    pass(SECOND).await;
+    running.handle.forget().await;
+    pass(SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn forgetting_ends_an_attempt_under_way() {
+    let running = start([Give("AK1", HOUR), Hang, Give("AK3", HOUR)]);
+    pass(10 * MINUTE + SECOND).await;
+    assert_eq!(running.calls(), 2, "hanging");
+    running.handle.forget().await;
+    assert_ne!(running.served().as_deref(), Some("AK1"));
+    pass(SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_tuning_keeps_the_set_and_moves_the_plan() {
+    let running = start([Give("AK1", 2 * HOUR), Give("AK2", 2 * HOUR)]);
+    pass(SECOND).await;
+    let mut settings = running.settings();
+    settings.tuning = Tuning {
+        refresh_ahead: Some(90 * MINUTE),
+        min_remaining: Some(80 * MINUTE),
+    };
+    running.handle.retune(settings).await;
+    pass(SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    assert_eq!(running.role.view().min_remaining, 80 * MINUTE);
+    pass(30 * MINUTE).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_secret_brings_a_refresh_at_once() {
+    let running = start([Give("AK1", HOUR), Give("AK2", HOUR)]);
+    pass(SECOND).await;
+    running.handle.secret_changed().await;
+    pass(SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+    assert_eq!(*running.script.rereads.lock().unwrap(), 1);
+}

@@ -1,0 +1,8 @@
+//! Hours of refreshing in milliseconds: a scripted provider, paused timers, and two clocks that
+//! can be moved apart.
+
+mod chains;
+mod failures;
+mod life;
+mod scripted;
+mod secrets;
