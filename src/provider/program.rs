@@ -1,9 +1,9 @@
 //! Runs one of the operator's programs and takes what it prints.
 //!
 //! Promises: no shell; an environment of `PATH` and `LANG` alone; no descriptor of ours but the
-//! three standard ones; nothing on its input; at most [`LARGEST_OUTPUT`] taken; if it takes too
-//! long, prints too much or is not waited for any longer, its whole process group is killed; and
-//! a program that others can write to is not run, since it would run as us.
+//! three standard ones; nothing on its input; at most 64 KiB taken; if it takes too long, prints
+//! too much or is not waited for any longer, its whole process group is killed; and a program
+//! that others can write to is not run, since it would run as us.
 
 use std::fmt;
 use std::io::ErrorKind;
