@@ -32,7 +32,7 @@ impl<'t> Parsed<'t> {
     pub(super) fn new(file: &'t SourceFile) -> Self {
         let tree = DeTable::parse(file.text()).map_err(Box::new);
         let masks = match &tree {
-            Ok(root) => mask::of_document(file, root.get_ref()),
+            Ok(root) => mask::of_document(root.get_ref()),
             Err(_) => Vec::new(),
         };
         Self { file, tree, masks }
@@ -107,7 +107,7 @@ impl<'f, 'd> Document<'f, 'd> {
         let name = match name.parse::<Name>() {
             Ok(name) => name,
             Err(error) => {
-                let text = format!("`{}` is not a name for a {kind}", name.escape_debug());
+                let text = format!("`{}` is not a name for a {kind}", mask::quotable(name));
                 findings.mistake(value.key_place(), text, error.to_string());
                 return;
             }

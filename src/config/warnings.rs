@@ -298,8 +298,8 @@ fn budgets(config: &Config, findings: &Findings<'_>) {
                     first.as_deref().unwrap_or_default(),
                 ],
                 format!(
-                    "{roles} roles need {rate:.1} calls per second of {action} at {endpoint}, and \
-                     the budget is {budget:.1}, so not all can be kept fresh"
+                    "keeping {roles} role(s) fresh takes {rate:.3} calls per second of {action} \
+                     at {endpoint}, and the budget is {budget:.3}"
                 ),
                 "ask for longer sessions, or raise [limits.tencent]".to_owned(),
             );
