@@ -20,8 +20,7 @@ const NAMED: [&str; 3] = ["key", "role", "listener"];
 /// Tables of tables that a later version understands.
 const LATER: [&str; 2] = ["login", "sink"];
 
-/// One file and what the TOML parser made of it.
-#[derive(Debug)]
+/// One file and what the TOML parser made of it. Without `Debug`, as it holds all values.
 pub(super) struct Parsed<'t> {
     file: &'t SourceFile,
     tree: Result<Spanned<DeTable<'t>>, Box<toml::de::Error>>,
@@ -40,7 +39,6 @@ impl<'t> Parsed<'t> {
 }
 
 /// The tables of all files.
-#[derive(Debug)]
 pub(super) struct Document<'f, 'd> {
     single: BTreeMap<&'static str, Table<'f, 'd>>,
     named: BTreeMap<&'static str, Vec<(Name, Table<'f, 'd>)>>,

@@ -32,8 +32,8 @@ impl Complaint {
     }
 }
 
-/// One value with its key.
-#[derive(Clone, Debug)]
+/// One value with its key. Without `Debug`: it may be a misplaced secret.
+#[derive(Clone)]
 pub(super) struct Value<'f, 'd> {
     findings: &'f Findings<'d>,
     /// The last word of [`Self::path`].
@@ -192,7 +192,6 @@ impl<'f, 'd> Value<'f, 'd> {
 }
 
 /// A table that is being read.
-#[derive(Debug)]
 #[must_use = "call `finish`, or unknown keys go unnoticed"]
 pub(super) struct Table<'f, 'd> {
     findings: &'f Findings<'d>,

@@ -307,7 +307,7 @@ fn budgets(config: &Config, findings: &Findings<'_>) {
     }
 }
 
-/// The action that mints a role's sets, as [limits] names it.
+/// The action that mints a role's sets, as `[limits]` names it.
 fn action(provider: &Provider) -> Option<&'static str> {
     match provider {
         Provider::TencentAssumeRole(_) => Some("assume-role"),
