@@ -20,8 +20,7 @@ const NAMED: [&str; 3] = ["key", "role", "listener"];
 /// Tables of tables that a later version understands.
 const LATER: [&str; 2] = ["login", "sink"];
 
-/// One file and what the TOML parser made of it.
-#[derive(Debug)]
+/// One file and what the TOML parser made of it. Without `Debug`, as it holds all values.
 pub(super) struct Parsed<'t> {
     file: &'t SourceFile,
     tree: Result<Spanned<DeTable<'t>>, Box<toml::de::Error>>,
@@ -32,7 +31,7 @@ impl<'t> Parsed<'t> {
     pub(super) fn new(file: &'t SourceFile) -> Self {
         let tree = DeTable::parse(file.text()).map_err(Box::new);
         let masks = match &tree {
-            Ok(root) => mask::of_document(file, root.get_ref()),
+            Ok(root) => mask::of_document(root.get_ref()),
             Err(_) => Vec::new(),
         };
         Self { file, tree, masks }
@@ -40,7 +39,6 @@ impl<'t> Parsed<'t> {
 }
 
 /// The tables of all files.
-#[derive(Debug)]
 pub(super) struct Document<'f, 'd> {
     single: BTreeMap<&'static str, Table<'f, 'd>>,
     named: BTreeMap<&'static str, Vec<(Name, Table<'f, 'd>)>>,
@@ -107,7 +105,7 @@ impl<'f, 'd> Document<'f, 'd> {
         let name = match name.parse::<Name>() {
             Ok(name) => name,
             Err(error) => {
-                let text = format!("`{}` is not a name for a {kind}", name.escape_debug());
+                let text = format!("`{}` is not a name for a {kind}", mask::quotable(name));
                 findings.mistake(value.key_place(), text, error.to_string());
                 return;
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::access;
 use super::address::{address, is_local};
 use super::daemon::not_local;
+use super::mask::quotable;
 use super::model::{Address, Instance, Listener, Protocol, Role};
 use super::reader::{Complaint, Table, Value, suggestion};
 use super::source::Place;
@@ -190,7 +191,7 @@ fn protocol(text: &str) -> Result<Protocol, Complaint> {
             return Complaint::new(format!("contains `{text}`, not supported by this version"));
         }
         Complaint {
-            text: format!("contains `{}`, which is no protocol", text.escape_debug()),
+            text: format!("contains `{}`, which is no protocol", quotable(text)),
             hint: suggestion(text, Protocol::ALL.iter().map(|it| it.as_str())),
         }
     })
@@ -210,7 +211,7 @@ fn vended(value: &Value<'_, '_>, roles: &Roles<'_, '_>) -> Option<Vec<Name>> {
             }
             Some((name, _)) => names.push(name.clone()),
             None if roles.complete => item.complain(Complaint {
-                text: format!("contains `{}`, which is no role", text.escape_debug()),
+                text: format!("contains `{}`, which is no role", quotable(text)),
                 hint: suggestion(text, roles.places.keys().map(Name::as_str))
                     .or_else(|| Some("define it: [role.NAME]".to_owned())),
             }),

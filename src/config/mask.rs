@@ -7,9 +7,9 @@
 
 use std::ops::Range;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::source::SourceFile;
 use crate::provider::secrets::SecretRef;
 
 /// What is shown instead.
@@ -62,67 +62,55 @@ fn is_secret_value(text: &str) -> bool {
     access_key_id || with_user
 }
 
+/// A text out of a configuration as a message may repeat it.
+pub(super) fn quotable(text: &str) -> String {
+    if is_secret_value(text) {
+        return STARS.to_owned();
+    }
+    let short: String = text.chars().take(64).collect();
+    short.escape_debug().to_string()
+}
+
 /// The byte ranges of a document to hide, ascending.
-pub(super) fn of_document(file: &SourceFile, root: &DeTable<'_>) -> Vec<Range<usize>> {
+pub(super) fn of_document(root: &DeTable<'_>) -> Vec<Range<usize>> {
     let mut masks = Vec::new();
     for (key, value) in root {
-        match value.get_ref() {
-            DeValue::Table(named) if NAMED.contains(&key.get_ref().as_ref()) => {
-                for value in named.values() {
-                    collect(file, value, false, &mut masks);
+        let named = value.get_ref().as_table();
+        match named.filter(|_| NAMED.contains(&key.get_ref().as_ref())) {
+            Some(named) => {
+                for (name, value) in named {
+                    // What is no table is a key that lacks the name before it.
+                    let secret = !value.get_ref().is_table() && is_secret_key(name.get_ref());
+                    collect(value, secret, &mut masks);
                 }
             }
-            DeValue::String(_)
-            | DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => {
-                collect(file, value, is_secret_key(key.get_ref()), &mut masks);
-            }
+            None => collect(value, is_secret_key(key.get_ref()), &mut masks),
         }
     }
     masks.sort_by_key(|mask| mask.start);
     masks
 }
 
-fn collect(
-    file: &SourceFile,
-    value: &toml::Spanned<DeValue<'_>>,
-    secret: bool,
-    masks: &mut Vec<Range<usize>>,
-) {
-    let span = value.span();
+fn collect(value: &Spanned<DeValue<'_>>, secret: bool, masks: &mut Vec<Range<usize>>) {
     match value.get_ref() {
         DeValue::String(text) => {
             if (secret && !is_reference(text)) || is_secret_value(text) {
-                masks.push(span);
+                masks.push(value.span());
             }
         }
         DeValue::Table(table) => {
-            if secret
-                && file
-                    .text()
-                    .get(span.clone())
-                    .is_some_and(|text| text.starts_with('{'))
-            {
-                masks.push(span);
-            } else {
-                for (key, value) in table {
-                    collect(file, value, secret || is_secret_key(key.get_ref()), masks);
-                }
+            for (key, value) in table {
+                collect(value, secret || is_secret_key(key.get_ref()), masks);
             }
         }
-        DeValue::Array(_) if secret => masks.push(span),
         DeValue::Array(items) => {
             for item in items {
-                collect(file, item, false, masks);
+                collect(item, secret, masks);
             }
         }
         DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
             if secret {
-                masks.push(span);
+                masks.push(value.span());
             }
         }
     }

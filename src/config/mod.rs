@@ -34,6 +34,8 @@ mod reader;
 mod report;
 mod role;
 mod source;
+#[cfg(test)]
+mod tests;
 mod upstream;
 mod users;
 mod values;
@@ -103,13 +105,21 @@ fn more_files(directory: &Path) -> Result<Vec<PathBuf>, Box<Message>> {
     };
     match read() {
         Ok(mut paths) => {
-            paths.retain(|path| path.extension().is_some_and(|it| it == "toml"));
+            paths.retain(|path| is_configuration(path));
             paths.sort();
             Ok(paths)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Box::new(unreadable(directory, &error))),
     }
+}
+
+/// Editors leave hidden files beside those they edit.
+fn is_configuration(path: &Path) -> bool {
+    let is_hidden = path
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    !is_hidden && path.extension().is_some_and(|it| it == "toml")
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Message {

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::findings::Findings;
+use super::mask;
 use super::source::Place;
 
 /// What is wrong with a value, said so that "`key` " can stand before it.
@@ -31,8 +32,8 @@ impl Complaint {
     }
 }
 
-/// One value with its key.
-#[derive(Clone, Debug)]
+/// One value with its key. Without `Debug`: it may be a misplaced secret.
+#[derive(Clone)]
 pub(super) struct Value<'f, 'd> {
     findings: &'f Findings<'d>,
     /// The last word of [`Self::path`].
@@ -177,6 +178,7 @@ impl<'f, 'd> Value<'f, 'd> {
             place: place.clone(),
             entries,
             asked: Vec::new(),
+            later: Vec::new(),
             missing: Vec::new(),
         })
     }
@@ -190,7 +192,6 @@ impl<'f, 'd> Value<'f, 'd> {
 }
 
 /// A table that is being read.
-#[derive(Debug)]
 #[must_use = "call `finish`, or unknown keys go unnoticed"]
 pub(super) struct Table<'f, 'd> {
     findings: &'f Findings<'d>,
@@ -198,6 +199,8 @@ pub(super) struct Table<'f, 'd> {
     place: Place<'d>,
     entries: &'d DeTable<'d>,
     asked: Vec<&'static str>,
+    /// Keys that stand in it and that a later version is to understand.
+    later: Vec<&'d str>,
     /// Keys that should be there, with hints. Noted at the end: one that was only misspelt is
     /// one mistake, not two.
     missing: Vec<(&'static str, String)>,
@@ -216,6 +219,7 @@ impl<'f, 'd> Table<'f, 'd> {
             place,
             entries,
             asked: Vec::new(),
+            later: Vec::new(),
             missing: Vec::new(),
         }
     }
@@ -305,10 +309,12 @@ impl<'f, 'd> Table<'f, 'd> {
 
     /// A key that a later version is to understand.
     pub(super) fn not_yet(&mut self, key: &'static str) {
-        if let Some(value) = self.get(key) {
+        if let Some((key, value)) = self.entries.get_key_value(key) {
+            let (name, value) = self.value(key, value);
+            self.later.push(name);
             self.findings.mistake(
                 &value.key_place,
-                format!("`{key}` is not supported by this version"),
+                format!("`{name}` is not supported by this version"),
                 None,
             );
         }
@@ -324,7 +330,7 @@ impl<'f, 'd> Table<'f, 'd> {
         let mut misspelt: Vec<&str> = Vec::new();
         for (key, value) in self.entries {
             let name: &str = key.get_ref();
-            if self.asked.contains(&name) {
+            if self.asked.contains(&name) || self.later.contains(&name) {
                 continue;
             }
             let kind = if value.get_ref().is_table() {
@@ -335,7 +341,7 @@ impl<'f, 'd> Table<'f, 'd> {
             misspelt.extend(nearest(name, self.asked.iter().copied()));
             self.findings.mistake(
                 &self.place.at(key.span()),
-                format!("unknown {kind} `{}`{within}", name.escape_debug()),
+                format!("unknown {kind} `{}`{within}", mask::quotable(name)),
                 suggestion(name, self.asked.iter().copied()),
             );
         }

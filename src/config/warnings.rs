@@ -298,8 +298,8 @@ fn budgets(config: &Config, findings: &Findings<'_>) {
                     first.as_deref().unwrap_or_default(),
                 ],
                 format!(
-                    "{roles} roles need {rate:.1} calls per second of {action} at {endpoint}, and \
-                     the budget is {budget:.1}, so not all can be kept fresh"
+                    "keeping {roles} role(s) fresh takes {rate:.3} calls per second of {action} \
+                     at {endpoint}, and the budget is {budget:.3}"
                 ),
                 "ask for longer sessions, or raise [limits.tencent]".to_owned(),
             );
@@ -307,7 +307,7 @@ fn budgets(config: &Config, findings: &Findings<'_>) {
     }
 }
 
-/// The action that mints a role's sets, as [limits] names it.
+/// The action that mints a role's sets, as `[limits]` names it.
 fn action(provider: &Provider) -> Option<&'static str> {
     match provider {
         Provider::TencentAssumeRole(_) => Some("assume-role"),

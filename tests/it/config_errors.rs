@@ -228,6 +228,14 @@ const TABLES: &[(&str, &str)] = &[
         "1: provider `huawei-assume-agency` is not supported by this version",
     ),
     (
+        "[role.app]\nexpected-account = \"1\"\n[role.app.provider.command]\ncommand = [\"/x\"]\ncloud = \"huawei\"\n",
+        "2: `expected-account` cannot be checked for this cloud by this version",
+    ),
+    (
+        "[role.a.provider.tencent-instance-metadata]\n[role.a.provider.command]\n",
+        "2: a role has one provider, and this is its second",
+    ),
+    (
         "[role.app]\nexpected-account = 1\n[role.app.provider.command]\ncommand = [\"/x\"]\ncloud = \"tencent\"\n",
         "2: `expected-account` must be text in quotes, not a number | write \"1\"",
     ),
@@ -588,6 +596,7 @@ fn tables_may_be_spread_over_files_but_not_defined_twice() {
     );
     std::fs::write(beside.join("10-more.toml"), &more).unwrap();
     std::fs::write(beside.join("notes.txt"), "not TOML").unwrap();
+    std::fs::write(beside.join(".10-more.toml"), "not TOML").unwrap();
     let loaded = load(&dir).unwrap();
     assert_eq!(loaded.files.len(), 2);
     assert_eq!(loaded.config.roles.len(), 2);
@@ -708,7 +717,7 @@ fn what_is_unwise_is_warned_about() {
         ),
         (
             role("", "") + vended + limited,
-            "13: 1 roles need 0.0 calls per second of assume-role",
+            "13: keeping 1 role(s) fresh takes 0.000 calls per second of assume-role at https://sts",
         ),
         (
             role("", "")
@@ -762,6 +771,7 @@ fn a_key_that_others_can_read_is_warned_about() {
 
 #[test]
 fn misplaced_secrets_are_not_shown() {
+    const HEAD: &str = "[key.ops]\ncloud = \"tencent\"\n";
     for line in [
         "secret = \"hunter2-Xyzzy\"",
         "id = 'hunter2-Xyzzy'",
@@ -781,10 +791,17 @@ fn misplaced_secrets_are_not_shown() {
         "secret = \"\"\"\nhunter2-Xyzzy\n",
         "extra = { id = \"x\", secret = \"hunter2-Xyzzy\" }",
         "extra = \"AKIDhunter2-Xyzzy\"",
+        "[role.a.provider.tencent-assume-role]\nsource = \"AKIDhunter2-Xyzzy\"",
+        "[listener.a]\nroles = [\"AKIDhunter2-Xyzzy\"]",
+        "[[key]]\nsecret = \"hunter2-Xyzzy\"",
+        "[key]\nsecret = \"hunter2-Xyzzy\"",
         "proxy = \"http://user:hunter2-Xyzzy@proxy:1\"",
         "id = \"x\"\nid = \"hunter2-Xyzzy\"",
     ] {
-        let dir = directory(&format!("[key.ops]\ncloud = \"tencent\"\n{line}\n"));
+        let dir = directory(&format!(
+            "{}{line}\n",
+            if line.contains("[key]") { "" } else { HEAD }
+        ));
         let report = load(&dir).expect_err(line);
         for text in [
             report.to_string(),

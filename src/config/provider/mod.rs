@@ -10,6 +10,7 @@ mod tencent;
 use std::collections::BTreeMap;
 
 use super::host::Host;
+use super::mask::quotable;
 use super::model::{Provider, Source, Upstream};
 use super::reader::{Complaint, Table, Value, suggestion};
 use super::report::{Message, Severity};
@@ -78,7 +79,9 @@ pub(super) fn provider(
     whole: &Value<'_, '_>,
     surroundings: &Surroundings<'_, '_>,
 ) -> Option<(Cloud, Provider)> {
-    let mut kinds = whole.entries()?.into_iter();
+    let mut kinds = whole.entries()?;
+    kinds.sort_by_key(|(_, value)| value.place().span.start);
+    let mut kinds = kinds.into_iter();
     let Some((kind, value)) = kinds.next() else {
         whole.complain(
             Complaint::new("says nothing of where the credentials come from").hint(format!(
@@ -116,9 +119,11 @@ fn unknown_kind(value: &Value<'_, '_>, kind: &str) {
         value.findings().mistake(place, text, None);
     } else {
         let hint = suggestion(kind, KINDS.iter().map(|(known, _)| *known));
-        value
-            .findings()
-            .mistake(place, format!("unknown provider `{kind}`"), hint);
+        value.findings().mistake(
+            place,
+            format!("unknown provider `{}`", quotable(kind)),
+            hint,
+        );
     }
 }
 
@@ -146,10 +151,7 @@ fn source(
     if surroundings.complete {
         let known = surroundings.keys.keys().chain(surroundings.roles.keys());
         let hint = suggestion(text, known.map(Name::as_str));
-        let text = format!(
-            "names `{}`, which is no key and no role",
-            text.escape_debug()
-        );
+        let text = format!("names `{}`, which is no key and no role", quotable(text));
         value.complain(Complaint {
             text,
             hint: hint.or_else(|| Some("define it: [key.NAME] or [role.NAME]".to_owned())),
