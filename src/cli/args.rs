@@ -37,6 +37,12 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Judge the configuration
+    ///
+    /// Reads it as the daemon would and reports every mistake with file, line and hint. Secrets
+    /// that cannot be read from here are warnings.
+    Check,
+
     /// Run the STS emulator alone
     ///
     /// A strict stand-in for the cloud's STS on a loopback address, for tests. Its faults are

@@ -430,3 +430,43 @@ fn wait_gives_up_in_time_and_says_what_was_missing() {
     let absent = run(credvend(&["wait", "app", "--timeout", "1s", "--socket"]).arg(socket));
     assert_eq!(absent.code, Some(69), "{absent:?}");
 }
+
+const GOOD: &str = r#"
+[key.ops]
+cloud = "tencent"
+id = "env:NO_SUCH_ID"
+secret = "env:NO_SUCH_SECRET"
+[role.app.provider.tencent-assume-role]
+source = "ops"
+role-arn = "qcs::cam::uin/100000000001:roleName/app"
+session-name = "app"
+region = "ap-guangzhou"
+[listener.app]
+address = "unix:/run/credvend/app/credvend.sock"
+roles = ["app"]
+"#;
+
+#[test]
+fn check_counts_what_is_there_or_reports_every_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config.toml");
+    let check = || run(credvend(&["check", "--config"]).arg(&config));
+
+    std::fs::write(&config, GOOD).unwrap();
+    let ended = check();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let summary = format!("{}: 1 role, 1 listener, no mistakes, ", config.display());
+    assert!(ended.stdout.starts_with(&summary), "{ended:?}");
+    assert!(ended.stderr.contains("NO_SUCH_SECRET"), "{}", ended.stderr);
+
+    let bad = GOOD
+        .replace("\"app\"]", "\"nobody\"]")
+        .replace("region", "regoin");
+    std::fs::write(&config, bad).unwrap();
+    let ended = check();
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert_eq!(ended.stdout, "");
+    assert!(ended.stderr.contains("`nobody`"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("`regoin`"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("config.toml:10:"), "{}", ended.stderr);
+}
