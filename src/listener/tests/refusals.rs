@@ -288,8 +288,7 @@ fn refusals_are_counted() {
         "Host: localhost\r\nVia: a\r\n",
     );
     ask(&plane, "GET /v1/roles HTTP/1.1", "Host: localhost\r\n");
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, plane.context.metrics.registry()).unwrap();
+    let text = plane.context.metrics.encode().unwrap();
     for line in [
         "credvend_denied_total{listener=\"tcp\",reason=\"host\"} 1",
         "credvend_denied_total{listener=\"tcp\",reason=\"header\"} 1",

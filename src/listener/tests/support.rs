@@ -88,6 +88,7 @@ pub(super) fn publish(
             margin: Duration::ZERO,
             real_expiry: shown_expiry,
             bodies,
+            bare: None,
         })),
         ..View::default()
     });
@@ -117,6 +118,7 @@ pub(super) fn listener(name: &str, address: Address) -> Listener {
             group: None,
         },
         allow_remote: false,
+        instance: None,
     }
 }
 
