@@ -4,6 +4,7 @@
 //! and the body of Tencent's metadata service. A set without an expiry is refused, since only
 //! temporary ones are vended.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -82,6 +83,12 @@ impl Provider for Command {
     fn mints(&self) -> bool {
         false
     }
+
+    fn watched_files(&self) -> Vec<PathBuf> {
+        let mut files = self.sts.watched_files();
+        files.extend(self.program.file());
+        files
+    }
 }
 
 /// What tells the shapes apart.
@@ -144,6 +151,8 @@ fn read(printed: &[u8], sent_at: BootTime) -> Result<Obtained, String> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
+    use proptest::prelude::{any, prop_assert, proptest};
+
     use super::read;
     use crate::clock::BootTime;
 
@@ -204,6 +213,24 @@ mod tests {
         ] {
             let reason = read(printed.as_bytes(), BootTime::default()).unwrap_err();
             assert_eq!(reason, expected, "{printed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_output_makes_the_parser_panic_or_quote(
+            shape in 0_usize..3,
+            at in any::<usize>(),
+            byte in any::<u8>(),
+            cut in any::<usize>(),
+        ) {
+            let mut printed = [PROCESS, STS, METADATA][shape].as_bytes().to_vec();
+            let at = at % printed.len();
+            printed[at] = byte;
+            printed.truncate(cut % (printed.len() * 2));
+            if let Err(reason) = read(&printed, BootTime::default()) {
+                prop_assert!(!reason.contains("CANARY"), "{reason}");
+            }
         }
     }
 }

@@ -134,9 +134,10 @@ impl Provider for AssumeRoleWithSaml {
 
     fn watched_files(&self) -> Vec<PathBuf> {
         let mut files = self.sts.watched_files();
-        if let Assertion::Secret(source) = &self.assertion {
-            files.extend(source.file());
-        }
+        files.extend(match &self.assertion {
+            Assertion::Printed(program) => program.file(),
+            Assertion::Secret(source) => source.file(),
+        });
         files
     }
 }

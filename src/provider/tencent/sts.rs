@@ -4,6 +4,7 @@
 //! force before the error is returned, so that the caller's next call profits from it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -102,7 +103,7 @@ impl Sts {
     }
 
     /// Files whose change makes another call worth while.
-    pub(super) fn watched_files(&self) -> Vec<std::path::PathBuf> {
+    pub(in crate::provider) fn watched_files(&self) -> Vec<PathBuf> {
         self.client.settings().ca_file.iter().cloned().collect()
     }
 
