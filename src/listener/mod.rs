@@ -17,9 +17,11 @@ mod accept;
 pub mod access;
 mod answer;
 pub mod bind;
+mod board;
 mod connection;
 pub mod guard;
 pub mod host;
+mod inherited;
 mod live;
 mod plane;
 mod protocol;
@@ -48,7 +50,8 @@ use crate::name::Name;
 use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::Store;
-use plane::{Board, Command, Plane};
+use board::Board;
+use plane::{Command, Plane};
 use sock_diag::SockDiag;
 
 /// What every listener needs from the rest of the daemon.
