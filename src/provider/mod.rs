@@ -7,6 +7,8 @@
 pub mod budget;
 pub mod command;
 pub mod error;
+pub mod huawei;
+pub mod mac;
 pub mod secrets;
 pub mod signer;
 pub mod tencent;

@@ -1,0 +1,3 @@
+//! Huawei Cloud: STS v5, IAM v3.0 and ECS instance metadata.
+
+pub mod signing;
