@@ -9,6 +9,8 @@
 //! ```
 
 pub mod api;
+pub mod metrics_server;
+pub mod server;
 
 use std::fmt::Debug;
 
