@@ -5,9 +5,10 @@
 //! own calls use the first scheme only; the second is there for clients of the emulator, since
 //! official SDKs choose it for hosts that are not the cloud's own.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::percent_decode_str;
 
 use crate::provider::mac::{hex, keyed, sha256_hex};
+use crate::provider::service::request::url_encoded;
 use crate::secret::Secret;
 
 /// The header with the time, `YYYYMMDDTHHMMSSZ`.
@@ -16,13 +17,6 @@ pub const DATE_HEADER: &str = "x-sdk-date";
 pub const CONTENT_HEADER: &str = "x-sdk-content-sha256";
 /// The token of temporary keys; signed like every other header.
 pub const TOKEN_HEADER: &str = "x-security-token";
-
-/// Everything but letters, digits and `-_.~`.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
 
 /// How the key is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,11 +65,10 @@ impl Request<'_> {
     /// Step 1.
     #[must_use]
     pub fn canonical_request(&self) -> String {
-        let headers: String = self
-            .sorted_headers()
-            .into_iter()
-            .map(|(name, value)| format!("{name}:{value}\n"))
-            .collect();
+        let mut headers = String::new();
+        for (name, value) in self.sorted_headers() {
+            headers.extend([&name, ":", value, "\n"]);
+        }
         format!(
             "{}\n{}\n{}\n{headers}\n{}\n{}",
             self.method.to_ascii_uppercase(),
@@ -181,12 +174,6 @@ pub fn date_text(timestamp: u64) -> String {
         .to_string()
 }
 
-/// One component of a path or query, everything but unreserved characters escaped.
-#[must_use]
-pub fn escaped(text: &str) -> String {
-    percent_encode(text.as_bytes(), RESERVED).to_string()
-}
-
 /// The pairs of a query as it was sent. No `+` for a space: the official signers escape it.
 #[must_use]
 pub fn parse_query(query: &str) -> Vec<(String, String)> {
@@ -207,7 +194,7 @@ fn canonical_path(path: &str) -> String {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let mut canonical = decoded
         .split('/')
-        .map(escaped)
+        .map(url_encoded)
         .collect::<Vec<_>>()
         .join("/");
     if !canonical.ends_with('/') {
@@ -222,7 +209,7 @@ fn canonical_query(pairs: &[(String, String)]) -> String {
     pairs.sort_unstable();
     let escaped: Vec<String> = pairs
         .into_iter()
-        .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
+        .map(|(name, value)| format!("{}={}", url_encoded(name), url_encoded(value)))
         .collect();
     escaped.join("&")
 }
@@ -264,7 +251,10 @@ mod tests {
         };
         let mut pairs = Vec::new();
         for pair in query.as_array().unwrap() {
-            let values = pair[1].as_array().cloned().unwrap_or(vec![pair[1].clone()]);
+            let values = pair[1]
+                .as_array()
+                .cloned()
+                .unwrap_or_else(|| vec![pair[1].clone()]);
             pairs.extend(values.iter().map(|value| (text(&pair[0]), text(value))));
         }
         pairs
