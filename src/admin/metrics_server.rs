@@ -4,7 +4,6 @@
 //! `serve` asks its `guard` before anything is answered.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,32 +11,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::connections;
 use crate::clock::{BootTime, Clock};
 use crate::observe::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics};
 
 /// The supervising task beats far more often; without a beat for so long it is stuck.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
-const LONGEST_HEAD: usize = 16 * 1024;
-const PATIENCE: Duration = Duration::from_secs(30);
-const MOST_CONNECTIONS: usize = 64;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// An answer of this address.
-pub type Page = Response<Full<Bytes>>;
+/// An answer of this address. Boxed, so that a guard's verdict is small.
+pub type Page = Box<Response<Full<Bytes>>>;
 
 /// Whether the daemon lives (its supervising task beats) and is ready (every part it waited
 /// for at start has arrived). Ready is for good: a role that fails later is a matter for
@@ -167,7 +157,7 @@ pub fn error(status: StatusCode, code: &str, message: &str) -> Page {
 }
 
 fn page(status: StatusCode, content_type: &'static str, body: String) -> Page {
-    let mut page = Response::new(Full::new(Bytes::from(body)));
+    let mut page = Box::new(Response::new(Full::new(Bytes::from(body))));
     *page.status_mut() = status;
     let headers = page.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -187,52 +177,19 @@ pub async fn serve<G>(
     G: Fn(SocketAddr, &Parts) -> Result<(), Page> + Send + Sync + 'static,
 {
     let guard = Arc::new(guard);
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    let accepting = async {
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let (stream, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "metrics address cannot accept");
-                    sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "metrics connection broke");
-                continue;
-            }
-            let (metrics, health) = (Arc::clone(&metrics), Arc::clone(&health));
-            let guard = Arc::clone(&guard);
-            let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-                let (head, _) = request.into_parts();
-                let page = guard(peer, &head).map_or_else(
-                    |refusal| refusal,
-                    |()| respond(&head.method, head.uri.path(), &metrics, &health),
-                );
-                std::future::ready(Ok::<_, Infallible>(page))
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
-                .max_buf_size(LONGEST_HEAD)
-                .serve_connection(TokioIo::new(stream), service);
-            let connection = graceful.watch(connection);
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "metrics connection broke");
-                }
-                drop(place);
-            });
-        }
+    let accept = async move || {
+        let (stream, peer) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, peer))
     };
-    stop.run_until_cancelled(accepting).await;
-    drop(listener);
-    graceful.shutdown().await;
+    let handler = move |peer, request: Request<Incoming>| {
+        let (head, _) = request.into_parts();
+        std::future::ready(match guard(peer, &head) {
+            Ok(()) => *respond(&head.method, head.uri.path(), &metrics, &health),
+            Err(refusal) => *refusal,
+        })
+    };
+    connections::serve("metrics", accept, handler, stop).await;
 }
 
 #[cfg(test)]

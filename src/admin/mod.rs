@@ -9,7 +9,10 @@
 //! ```
 
 pub mod api;
+mod connections;
 pub mod metrics_server;
+mod operation;
+mod routes;
 pub mod server;
 
 use std::fmt::Debug;

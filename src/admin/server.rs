@@ -9,54 +9,23 @@
 //! 3. Every operation and every refusal is in the audit log, with the peer's uid.
 //! 4. A request is bounded in head, body and time, and so are the connections.
 
-use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING,
-};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use hyper::header::{ALLOW, HeaderValue, TRANSFER_ENCODING};
+use hyper::{Request, Response, StatusCode};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::Operations;
-use super::api::{Answer, Refusal, RefusalBody, RefusalCode, RoleQuestion, RoleSelection};
+use super::api::{Refusal, RefusalCode};
+use super::routes::{Route, error, forbidden_header, json, refuse, route};
+use super::{Operations, connections, operation};
 use crate::config::model::Principals;
 use crate::observe::audit::{self, Peer};
-
-/// The longest head of a request, in bytes.
-const LONGEST_HEAD: usize = 16 * 1024;
-/// Every name of a large host's roles fits.
-const LARGEST_SELECTION: usize = 64 * 1024;
-const LARGEST_BODY: usize = 4 * 1024;
-/// For a head, a body, and an idle connection.
-const PATIENCE: Duration = Duration::from_secs(30);
-const MOST_CONNECTIONS: usize = 64;
-/// After a failure of `accept` that is not one connection's own, e.g. no more descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What browsers and proxies send and no command of ours does.
-const FORBIDDEN_HEADERS: [&str; 6] = [
-    "origin",
-    "referer",
-    "x-forwarded-for",
-    "forwarded",
-    "via",
-    "sec-fetch-site",
-];
 
 /// Who may do more than read status.
 #[derive(Debug)]
@@ -84,45 +53,16 @@ pub async fn serve(
         operators,
         own_uid: rustix::process::geteuid().as_raw(),
     });
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    let accepting = async {
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "admin socket cannot accept");
-                    sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let peer = peer_of(&stream);
-            let (operations, rights) = (Arc::clone(&operations), Arc::clone(&rights));
-            let service = service_fn(move |request| {
-                let (operations, rights) = (Arc::clone(&operations), Arc::clone(&rights));
-                let peer = peer.clone();
-                async move { Ok::<_, hyper::Error>(answer(request, peer, operations, &rights).await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
-                .max_buf_size(LONGEST_HEAD)
-                .serve_connection(TokioIo::new(stream), service);
-            let connection = graceful.watch(connection);
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "admin connection broke");
-                }
-                drop(place);
-            });
-        }
+    let accept = async move || {
+        let (stream, _) = listener.accept().await?;
+        let peer = peer_of(&stream);
+        Ok((stream, peer))
     };
-    stop.run_until_cancelled(accepting).await;
-    drop(listener);
-    graceful.shutdown().await;
+    let handler = move |peer, request| {
+        let (operations, rights) = (Arc::clone(&operations), Arc::clone(&rights));
+        async move { answer(request, peer, operations, &rights).await }
+    };
+    connections::serve("admin", accept, handler, stop).await;
 }
 
 fn peer_of(stream: &UnixStream) -> Peer {
@@ -135,73 +75,6 @@ fn peer_of(stream: &UnixStream) -> Peer {
             unit: None,
         },
     )
-}
-
-/// What a path and a method ask for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Route {
-    Status,
-    Operation(Operation),
-    /// Another method is wanted: this one.
-    WrongMethod(&'static str),
-    Nowhere,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Operation {
-    Forget,
-    Refresh,
-    Reload,
-    Whoami,
-}
-
-impl Operation {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Forget => "forget",
-            Self::Refresh => "refresh",
-            Self::Reload => "reload",
-            Self::Whoami => "whoami",
-        }
-    }
-
-    fn largest_body(self) -> usize {
-        match self {
-            Self::Forget | Self::Refresh => LARGEST_SELECTION,
-            Self::Reload | Self::Whoami => LARGEST_BODY,
-        }
-    }
-}
-
-fn route(method: &Method, path: &str) -> Route {
-    let operation = match path {
-        "/admin/v1/status" => {
-            return if method == Method::GET || method == Method::HEAD {
-                Route::Status
-            } else {
-                Route::WrongMethod("GET, HEAD")
-            };
-        }
-        "/admin/v1/forget" => Operation::Forget,
-        "/admin/v1/refresh" => Operation::Refresh,
-        "/admin/v1/reload" => Operation::Reload,
-        "/admin/v1/whoami" => Operation::Whoami,
-        _ => return Route::Nowhere,
-    };
-    if method == Method::POST {
-        Route::Operation(operation)
-    } else {
-        Route::WrongMethod("POST")
-    }
-}
-
-/// The header, if there is one, for which a request is refused whatever it asks for.
-fn forbidden_header(headers: &HeaderMap) -> Option<&'static str> {
-    FORBIDDEN_HEADERS.into_iter().find(|name| {
-        let mut values = headers.get_all(*name).iter();
-        // A person who types the address into a browser is no page that reaches for it.
-        values.any(|value| *name != "sec-fetch-site" || value != "none")
-    })
 }
 
 async fn answer(
@@ -253,7 +126,7 @@ async fn answer(
     };
     // A task of its own: if the asker hangs up, hyper drops our future, and an operation must
     // not stop half-way.
-    tokio::spawn(async move { carry_out(operation, &body, &peer, &*operations).await })
+    tokio::spawn(async move { operation::carry_out(operation, &body, &peer, &*operations).await })
         .await
         .unwrap_or_else(|_| {
             refuse(&Refusal::new(
@@ -269,117 +142,13 @@ async fn body(request: Request<Incoming>, largest: usize) -> Result<Bytes, Refus
         return Err(refusal("a body needs a Content-Length".to_owned()));
     }
     let limited = Limited::new(request.into_body(), largest).collect();
-    match timeout(PATIENCE, limited).await {
+    match timeout(connections::PATIENCE, limited).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(_)) => Err(refusal(format!(
             "the body is cut short or longer than {largest} bytes"
         ))),
         Err(_) => Err(refusal("the body did not come in time".to_owned())),
     }
-}
-
-async fn carry_out(
-    operation: Operation,
-    body: &[u8],
-    peer: &Peer,
-    operations: &dyn Operations,
-) -> Response<Full<Bytes>> {
-    match operation {
-        Operation::Forget => match parse::<RoleSelection>(body) {
-            Ok(request) if request.all == request.roles.is_empty() => {
-                let subject = subject(&request);
-                finish(operation, peer, &subject, operations.forget(request).await)
-            }
-            Ok(_) => refuse(&Refusal::new(
-                RefusalCode::BadRequest,
-                "name roles, or say `\"all\": true`",
-            )),
-            Err(refusal) => refuse(&refusal),
-        },
-        Operation::Refresh => match parse::<RoleSelection>(body) {
-            Ok(request) => {
-                let subject = subject(&request);
-                finish(operation, peer, &subject, operations.refresh(request).await)
-            }
-            Err(refusal) => refuse(&refusal),
-        },
-        Operation::Reload => finish(operation, peer, "", operations.reload().await),
-        Operation::Whoami => match parse::<RoleQuestion>(body) {
-            Ok(request) => {
-                let subject = request.role.clone();
-                finish(operation, peer, &subject, operations.whoami(request).await)
-            }
-            Err(refusal) => refuse(&refusal),
-        },
-    }
-}
-
-fn subject(selection: &RoleSelection) -> String {
-    if selection.roles.is_empty() {
-        "all roles".to_owned()
-    } else {
-        selection.roles.join(",")
-    }
-}
-
-/// The body as JSON; no body at all stands for `{}`.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    // The parser's own sentence may quote what it found.
-    serde_json::from_slice(body).map_err(|error| {
-        Refusal::new(
-            RefusalCode::BadRequest,
-            format!(
-                "the body is not the JSON this operation takes (line {}, column {})",
-                error.line(),
-                error.column()
-            ),
-        )
-    })
-}
-
-fn finish<T: Serialize + Debug>(
-    operation: Operation,
-    peer: &Peer,
-    subject: &str,
-    answer: Answer<T>,
-) -> Response<Full<Bytes>> {
-    match answer {
-        Ok(done) => {
-            audit::operator(operation.as_str(), peer, subject, &"done");
-            json(StatusCode::OK, &done)
-        }
-        Err(refusal) => {
-            audit::operator(operation.as_str(), peer, subject, &refusal.message);
-            refuse(&refusal)
-        }
-    }
-}
-
-fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
-    let status =
-        StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    error(status, refusal)
-}
-
-fn error(status: StatusCode, refusal: &Refusal) -> Response<Full<Bytes>> {
-    json(
-        status,
-        &RefusalBody {
-            error: refusal.clone(),
-        },
-    )
-}
-
-fn json(status: StatusCode, document: &impl Serialize) -> Response<Full<Bytes>> {
-    // Plain structs with text keys: there is nothing in them that JSON cannot hold.
-    let body = serde_json::to_vec_pretty(document).unwrap_or_default();
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 #[cfg(test)]
@@ -417,33 +186,5 @@ mod tests {
         assert!(!rights.allow(&Peer::default()), "a peer nobody knows");
         rights.operators.store(Arc::default());
         assert!(!rights.allow(&peer(1000, 1)), "after a reload");
-    }
-
-    #[test]
-    fn paths_and_methods_are_exact() {
-        assert_eq!(route(&Method::HEAD, "/admin/v1/status"), Route::Status);
-        assert_eq!(
-            route(&Method::POST, "/admin/v1/forget"),
-            Route::Operation(Operation::Forget)
-        );
-        assert_eq!(
-            route(&Method::GET, "/admin/v1/forget"),
-            Route::WrongMethod("POST")
-        );
-        assert_eq!(route(&Method::GET, "/admin/v1/status/"), Route::Nowhere);
-        assert_eq!(route(&Method::GET, "/v1/roles"), Route::Nowhere);
-    }
-
-    #[test]
-    fn what_browsers_and_proxies_add_is_refused() {
-        let headers = |name: &'static str, value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_static(value));
-            headers
-        };
-        assert_eq!(forbidden_header(&headers("sec-fetch-site", "none")), None);
-        assert!(forbidden_header(&headers("sec-fetch-site", "cross-site")).is_some());
-        assert!(forbidden_header(&headers("origin", "")).is_some());
-        assert_eq!(forbidden_header(&headers("accept", "*/*")), None);
     }
 }

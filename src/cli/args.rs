@@ -1,5 +1,6 @@
 //! The arguments, from which the help texts, the completions and the man pages are made.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +37,18 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Judge the configuration
+    ///
+    /// Reads it as the daemon would and reports every mistake with file, line and hint. Secrets
+    /// that cannot be read from here are warnings.
+    Check,
+
+    /// Run the STS emulator alone
+    ///
+    /// A strict stand-in for the cloud's STS on a loopback address, for tests. Its faults are
+    /// scripted over HTTP, under /_emulator/.
+    Emulator(Emulator),
+
     /// Show roles and listeners
     ///
     /// Per role: what is held, how refreshing goes, the access key id (shortened), when it
@@ -77,6 +90,13 @@ pub(super) enum Command {
 
     /// Print the man page
     Man(Man),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Emulator {
+    /// Where to listen: a loopback address; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9480")]
+    pub(super) listen: SocketAddr,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,8 @@
 //! `credvend: …` with an optional `hint: …` below. None of them contacts a cloud itself.
 
 mod args;
+mod check;
+mod emulate;
 pub mod exit;
 mod get_formats;
 mod http_client;
@@ -66,7 +68,9 @@ fn explain(error: &clap::Error) -> Exit {
 fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
     let config: &Path = &arguments.config;
     match &arguments.command {
+        Command::Check => check::check(config),
         Command::Completions(it) => manual::completions(it),
+        Command::Emulator(it) => emulate::emulate(it.listen),
         Command::Forget(it) => block_on(operate::forget(config, it)),
         Command::Get(it) => block_on(vending::get(config, it)),
         Command::Man(it) => manual::man(it.directory.as_deref()),

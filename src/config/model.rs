@@ -13,7 +13,7 @@ use crate::name::Name;
 use crate::provider::secrets::SecretRef;
 
 /// A whole, valid configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub daemon: Daemon,
     pub admin: Admin,
@@ -91,7 +91,7 @@ pub struct Key {
 }
 
 /// One `[role.NAME]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Role {
     pub name: Name,
     pub cloud: Cloud,
@@ -139,6 +139,60 @@ impl Provider {
             | Self::TencentAssumeRoleWithSaml(_)
             | Self::TencentInstanceMetadata(_)
             | Self::Command(_) => None,
+        }
+    }
+
+    /// The name of its table.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::HuaweiAgencyCredentials(_) => "huawei-agency-credentials",
+            Self::HuaweiAssumeAgency(_) => "huawei-assume-agency",
+            Self::HuaweiAssumeAgencyWithOidc(_) => "huawei-assume-agency-with-oidc",
+            Self::HuaweiAssumeAgencyWithSaml(_) => "huawei-assume-agency-with-saml",
+            Self::HuaweiInstanceMetadata(_) => "huawei-instance-metadata",
+            Self::TencentAssumeRole(_) => "tencent-assume-role",
+            Self::TencentAssumeRoleWithWebIdentity(_) => "tencent-assume-role-with-web-identity",
+            Self::TencentAssumeRoleWithSaml(_) => "tencent-assume-role-with-saml",
+            Self::TencentGetFederationToken(_) => "tencent-get-federation-token",
+            Self::TencentInstanceMetadata(_) => "tencent-instance-metadata",
+            Self::Command(_) => "command",
+        }
+    }
+
+    /// The lifetime asked for, where one is.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        match self {
+            Self::HuaweiAgencyCredentials(it) => Some(it.duration),
+            Self::HuaweiAssumeAgency(it) => Some(it.duration),
+            Self::HuaweiAssumeAgencyWithOidc(it) => Some(it.duration),
+            Self::HuaweiAssumeAgencyWithSaml(it) => Some(it.duration),
+            Self::TencentAssumeRole(it) => Some(it.duration),
+            Self::TencentAssumeRoleWithWebIdentity(it) => Some(it.duration),
+            Self::TencentAssumeRoleWithSaml(it) => Some(it.duration),
+            Self::TencentGetFederationToken(it) => Some(it.duration),
+            Self::HuaweiInstanceMetadata(_)
+            | Self::TencentInstanceMetadata(_)
+            | Self::Command(_) => None,
+        }
+    }
+
+    /// How the cloud's STS is reached.
+    #[must_use]
+    pub fn sts(&self) -> &Service {
+        match self {
+            Self::HuaweiAgencyCredentials(it) => &it.sts,
+            Self::HuaweiAssumeAgency(it) => &it.sts,
+            Self::HuaweiAssumeAgencyWithOidc(it) => &it.sts,
+            Self::HuaweiAssumeAgencyWithSaml(it) => &it.sts,
+            Self::HuaweiInstanceMetadata(it) => &it.sts,
+            Self::TencentAssumeRole(it) => &it.sts,
+            Self::TencentAssumeRoleWithWebIdentity(it) => &it.sts,
+            Self::TencentAssumeRoleWithSaml(it) => &it.sts,
+            Self::TencentGetFederationToken(it) => &it.sts,
+            Self::TencentInstanceMetadata(it) => &it.sts,
+            Self::Command(it) => &it.sts,
         }
     }
 }
@@ -263,7 +317,7 @@ pub struct TencentAssumeRole {
     pub source_identity: Option<String>,
 }
 
-/// STS AssumeRoleWithWebIdentity, unsigned. In a TKE pod the variables of the pod's identity
+/// STS `AssumeRoleWithWebIdentity`, unsigned. In a TKE pod the variables of the pod's identity
 /// (`TKE_PROVIDER_ID`, `TKE_ROLE_ARN`, `TKE_WEB_IDENTITY_TOKEN_FILE`, `TKE_REGION`) were the
 /// defaults when this was parsed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -276,7 +330,7 @@ pub struct TencentAssumeRoleWithWebIdentity {
     pub web_identity_token: SecretRef,
 }
 
-/// STS AssumeRoleWithSAML, unsigned.
+/// STS `AssumeRoleWithSAML`, unsigned.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TencentAssumeRoleWithSaml {
     pub sts: Service,
@@ -295,7 +349,7 @@ pub enum SamlAssertion {
     Command(Vec<String>),
 }
 
-/// STS GetFederationToken, signed by a long-lived key.
+/// STS `GetFederationToken`, signed by a long-lived key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TencentGetFederationToken {
     pub sts: Service,
@@ -344,6 +398,16 @@ pub struct Listener {
     /// For Unix sockets.
     pub access: SocketAccess,
     pub allow_remote: bool,
+    /// What clients are told that ask what they run on; `None`: they are not told.
+    pub instance: Option<Instance>,
+}
+
+/// The instance a metadata tree pretends to be.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Instance {
+    pub id: Option<String>,
+    pub region: Option<String>,
+    pub zone: Option<String>,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -356,19 +420,48 @@ pub enum Address {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Protocol {
     AwsContainer,
+    Huawei,
+    HuaweiContainer,
     Native,
     Tencent,
 }
 
 impl Protocol {
     /// Every protocol, in the order of their names.
-    pub const ALL: [Self; 3] = [Self::AwsContainer, Self::Native, Self::Tencent];
+    pub const ALL: [Self; 5] = [
+        Self::AwsContainer,
+        Self::Huawei,
+        Self::HuaweiContainer,
+        Self::Native,
+        Self::Tencent,
+    ];
+
+    /// Whether it is for a program that was given a URL and a token.
+    #[must_use]
+    pub fn is_container(self) -> bool {
+        match self {
+            Self::AwsContainer | Self::HuaweiContainer => true,
+            Self::Huawei | Self::Native | Self::Tencent => false,
+        }
+    }
+
+    /// Whether it imitates the metadata service of an instance. That knows its clients by their
+    /// being on this host, so such a protocol never leaves it.
+    #[must_use]
+    pub fn is_metadata(self) -> bool {
+        match self {
+            Self::Huawei | Self::Tencent => true,
+            Self::AwsContainer | Self::HuaweiContainer | Self::Native => false,
+        }
+    }
 
     /// As written in the configuration; a metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AwsContainer => "aws-container",
+            Self::Huawei => "huawei",
+            Self::HuaweiContainer => "huawei-container",
             Self::Native => "native",
             Self::Tencent => "tencent",
         }
@@ -407,11 +500,22 @@ pub struct Limits {
     pub huawei: CloudLimits,
 }
 
+impl Limits {
+    /// The budgets of one cloud.
+    #[must_use]
+    pub fn of(&self, cloud: Cloud) -> &CloudLimits {
+        match cloud {
+            Cloud::Huawei => &self.huawei,
+            Cloud::Tencent => &self.tencent,
+        }
+    }
+}
+
 /// Budgets of one cloud.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CloudLimits {
     pub default: f64,
-    /// Exceptions by action, in kebab-case.
+    /// By action, in kebab-case. What is not listed has the default.
     pub actions: BTreeMap<String, f64>,
 }
 

@@ -4,6 +4,7 @@
 //! terminal, whichever way it was recorded), a panic is a log event that quotes no data, and the
 //! filter can be changed while the daemon runs.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
@@ -254,22 +255,24 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// A panic is a bug, and its place finds it. The text goes along only where it is a literal: a
-/// formatted one may quote what was being worked on.
+/// A panic is a bug, and its place finds it.
 fn log_panic(info: &panic::PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
-    let what = info
-        .payload()
-        .downcast_ref::<&'static str>()
-        .copied()
-        .unwrap_or("(text withheld, it may hold data)");
     tracing::error!(
         place,
         thread = thread.name().unwrap_or("unnamed"),
-        what,
+        what = quotable(info.payload()),
         "this is a bug in credvend"
     );
+}
+
+/// The text of a panic where it is a literal. A formatted one may quote what was being worked
+/// on: slicing a string at a wrong place, for one, prints the string.
+fn quotable(payload: &dyn Any) -> &str {
+    payload
+        .downcast_ref::<&'static str>()
+        .unwrap_or(&"(text withheld, it may hold data)")
 }
 
 #[cfg(test)]
@@ -298,6 +301,14 @@ mod tests {
         ] {
             assert!(parse_filter(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_panic_quotes_no_data() {
+        let secret = String::from("s3cret-ä");
+        let formatted = panic::catch_unwind(|| secret.split_at(8).0.len()).unwrap_err();
+        assert_eq!(quotable(&*formatted), "(text withheld, it may hold data)");
+        assert_eq!(quotable(&"a literal"), "a literal");
     }
 
     #[test]

@@ -73,7 +73,9 @@ impl Provider for Command {
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {
-        self.identity.watched_files()
+        let mut files = self.identity.watched_files();
+        files.extend(self.program.file());
+        files
     }
 }
 
@@ -114,6 +116,8 @@ fn read(cloud: Cloud, printed: &[u8], sent_at: BootTime) -> Result<Obtained, Str
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
+
+    use proptest::prelude::{any, prop_assert, proptest};
 
     use super::read;
     use crate::clock::BootTime;
@@ -202,6 +206,27 @@ mod tests {
         for (cloud, printed) in [(Huawei, STS), (Tencent, SECURITY_KEY)] {
             let reason = read_as(cloud, printed).unwrap_err();
             assert_eq!(reason, "`Version` is missing", "{printed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_output_makes_the_parser_panic_or_quote(
+            shape in 0_usize..5,
+            at in any::<usize>(),
+            byte in any::<u8>(),
+            cut in any::<usize>(),
+        ) {
+            let shapes = [PROCESS, STS, METADATA, ASSUMED, SECURITY_KEY];
+            let mut printed = shapes[shape].as_bytes().to_vec();
+            let at = at % printed.len();
+            printed[at] = byte;
+            printed.truncate(cut % (printed.len() * 2));
+            for cloud in [Huawei, Tencent] {
+                if let Err(reason) = read(cloud, &printed, BootTime::default()) {
+                    prop_assert!(!reason.contains("CANARY"), "{reason}");
+                }
+            }
         }
     }
 }

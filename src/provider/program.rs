@@ -1,11 +1,12 @@
 //! Runs one of the operator's programs and takes what it prints.
 //!
 //! Promises: no shell; an environment of `PATH` and `LANG` alone; no descriptor of ours but the
-//! three standard ones; nothing on its input; at most [`LARGEST_OUTPUT`] taken; it and all that
-//! it started are gone when [`Program::run`] returns or is dropped; and a program that others
-//! can write to is not run, since it would run as us.
+//! three standard ones; nothing on its input; at most 64 KiB taken; if it takes too long, prints
+//! too much or is not waited for any longer, its whole process group is killed; and a program
+//! that others can write to is not run, since it would run as us.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -26,7 +27,6 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program with its arguments.
-#[derive(Debug)]
 pub struct Program {
     argv: Vec<String>,
     time_limit: Duration,
@@ -73,39 +73,52 @@ impl Program {
             .process_group(0)
             .kill_on_drop(true);
         let child = command.spawn().map_err(|error| {
-            ProviderError::new(Class::Transient, format!("{self} cannot be started"))
-                .caused_by(error)
+            let for_good = [ErrorKind::NotFound, ErrorKind::PermissionDenied];
+            if for_good.contains(&error.kind()) {
+                self.refused("cannot be started").caused_by(error)
+            } else {
+                self.failed("cannot be started").caused_by(error)
+            }
         })?;
         let running = Running::new(child);
         let ended = tokio::time::timeout(self.time_limit, running.end()).await;
-        let (status, output, complaint) = ended
-            .map_err(|_| {
-                let limit = words(self.time_limit);
-                self.failed(&format!("did not end within {limit} and was killed"))
-            })?
-            .map_err(|error| self.failed("cannot be listened to").caused_by(error))?;
+        let (status, output, complaint) =
+            ended
+                .unwrap_or(Err(Trouble::TooSlow))
+                .map_err(|trouble| match trouble {
+                    Trouble::Broken(error) => self.failed("cannot be listened to").caused_by(error),
+                    Trouble::TooMuch => self.failed("printed more than 64 KiB and was killed"),
+                    Trouble::TooSlow => {
+                        let limit = words(self.time_limit);
+                        self.failed(&format!("did not end within {limit} and was killed"))
+                    }
+                })?;
         if !status.success() {
             let complaint = first_line(&complaint);
             let separator = if complaint.is_empty() { "" } else { ": " };
             return Err(self.failed(&format!("failed ({status}){separator}{complaint}")));
         }
-        if output.as_ref().len() > LARGEST_OUTPUT {
-            return Err(self.failed("printed more than 64 KiB"));
-        }
         Ok(output)
+    }
+
+    /// The file whose change makes another run worth while, where a path names it.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        let name = self.argv.first()?;
+        name.contains('/').then(|| PathBuf::from(name))
     }
 
     /// The file to run, if it is safe to.
     fn find(&self) -> Result<PathBuf, ProviderError> {
         let name = self.argv.first().map_or("", String::as_str);
-        let path = if name.contains('/') {
-            PathBuf::from(name)
-        } else {
-            PATH.split(':')
-                .map(|folder| Path::new(folder).join(name))
-                .find(|path| path.is_file())
-                .ok_or_else(|| self.refused(&format!("is in none of {PATH}")))?
-        };
+        let path = self
+            .file()
+            .or_else(|| {
+                PATH.split(':')
+                    .map(|folder| Path::new(folder).join(name))
+                    .find(|path| path.is_file())
+            })
+            .ok_or_else(|| self.refused(&format!("is in none of {PATH}")))?;
         let meta = std::fs::metadata(&path)
             .map_err(|error| self.refused("cannot be looked at").caused_by(error))?;
         if !meta.is_file() {
@@ -126,7 +139,13 @@ impl Program {
     }
 }
 
-/// By its name, without its arguments.
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// By its name: arguments may hold what is not for everybody.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.argv.first().map_or("", String::as_str);
@@ -170,17 +189,13 @@ impl Running {
         Self { child, group }
     }
 
-    async fn end(mut self) -> std::io::Result<(ExitStatus, WipedBuffer, WipedBuffer)> {
+    async fn end(mut self) -> Result<(ExitStatus, WipedBuffer, WipedBuffer), Trouble> {
         let stdout = self.child.stdout.take();
         let stderr = self.child.stderr.take();
-        // One byte more than allowed shows that there was too much.
         let (output, complaint) = tokio::try_join!(
-            take(stdout, LARGEST_OUTPUT + 1, AtLimit::Stop),
-            take(stderr, LARGEST_COMPLAINT, AtLimit::Discard),
+            take(stdout, LARGEST_OUTPUT, BeyondLimit::Refuse),
+            take(stderr, LARGEST_COMPLAINT, BeyondLimit::Discard),
         )?;
-        if output.as_ref().len() > LARGEST_OUTPUT {
-            self.kill();
-        }
         let status = self.child.wait().await?;
         self.group = None;
         Ok((status, output, complaint))
@@ -200,17 +215,30 @@ impl Drop for Running {
     }
 }
 
-enum AtLimit {
-    Stop,
+/// Why there is no output.
+enum Trouble {
+    Broken(std::io::Error),
+    TooMuch,
+    TooSlow,
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+enum BeyondLimit {
     /// Read on without keeping it, so that the program is not held up.
     Discard,
+    Refuse,
 }
 
 async fn take(
     stream: Option<impl AsyncRead + Unpin>,
     limit: usize,
-    at_limit: AtLimit,
-) -> std::io::Result<WipedBuffer> {
+    beyond_limit: BeyondLimit,
+) -> Result<WipedBuffer, Trouble> {
     let mut taken = WipedBuffer::default();
     let Some(mut stream) = stream else {
         return Ok(taken);
@@ -218,12 +246,13 @@ async fn take(
     let mut chunk = zeroize::Zeroizing::new([0; 4096]);
     loop {
         let count = stream.read(&mut *chunk).await?;
-        let room = limit - taken.as_ref().len();
-        taken.extend(chunk.get(..count.min(room)).unwrap_or_default());
-        match at_limit {
-            AtLimit::Stop if room <= count => return Ok(taken),
-            AtLimit::Stop | AtLimit::Discard if count == 0 => return Ok(taken),
-            AtLimit::Stop | AtLimit::Discard => {}
+        if count == 0 {
+            return Ok(taken);
         }
+        let room = limit - taken.as_ref().len();
+        if count > room && matches!(beyond_limit, BeyondLimit::Refuse) {
+            return Err(Trouble::TooMuch);
+        }
+        taken.extend(chunk.get(..count.min(room)).unwrap_or_default());
     }
 }

@@ -472,3 +472,61 @@ async fn a_stopped_server_closes_idle_connections_at_once() {
         .expect("closed in time")
         .unwrap();
 }
+
+#[tokio::test]
+async fn the_metrics_address_answers_whom_its_guard_lets_in() {
+    use credvend::admin::metrics_server::{Health, error, serve};
+    use credvend::clock::SystemClock;
+    use credvend::observe::metrics::Metrics;
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let health = Arc::new(Health::new(Arc::new(SystemClock), ["role app".to_owned()]));
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(serve(
+        listener,
+        Arc::new(Metrics::new()),
+        Arc::clone(&health),
+        |_, head| {
+            if head.headers.contains_key("origin") {
+                return Err(error(hyper::StatusCode::FORBIDDEN, "header", "no pages"));
+            }
+            Ok(())
+        },
+        stop.clone(),
+    ));
+    let ask = async |path: &str, header: &str| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let page = ask("/metrics", "").await;
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    assert!(
+        page.contains(
+            "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"
+        ),
+        "{page}"
+    );
+    assert!(page.contains("\ncredvend_build_info{version=\""), "{page}");
+    assert!(page.ends_with("# EOF\n"), "{page}");
+    assert!(
+        ask("/metrics", "Origin: x\r\n")
+            .await
+            .starts_with("HTTP/1.1 403 ")
+    );
+    assert!(ask("/", "").await.starts_with("HTTP/1.1 404 "));
+    assert!(ask("/livez", "").await.starts_with("HTTP/1.1 200 "));
+    let page = ask("/readyz", "").await;
+    assert!(page.starts_with("HTTP/1.1 503 "), "{page}");
+    assert!(page.ends_with("\"missing\":[\"role app\"]}"), "{page}");
+    health.declare_ready();
+    assert!(ask("/readyz", "").await.starts_with("HTTP/1.1 200 "));
+    stop.cancel();
+    server.await.unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}

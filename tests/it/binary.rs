@@ -1,14 +1,15 @@
 //! The real program from its command line: arguments, exit codes, texts, and the client side of
 //! the native protocol against a made-up listener.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::{CANARY, Ended, credvend, run};
+use crate::support::{CANARY, Ended, Started, credvend, run};
 
 fn says(arguments: &[&str]) -> Ended {
     run(&mut credvend(arguments))
@@ -69,6 +70,7 @@ fn help_and_version_are_results() {
     let ended = says(&["--help"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     for command in [
+        "emulator",
         "status",
         "get",
         "wait",
@@ -143,6 +145,40 @@ fn a_reader_that_went_away_is_no_error() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn the_emulator_says_how_to_call_it_and_answers() {
+    let mut emulator = Started::new(&["emulator", "--listen", "127.0.0.1:0"]);
+    let mut lines = BufReader::new(emulator.0.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    let first = next();
+    let address = first
+        .strip_prefix("endpoint = \"http://")
+        .and_then(|it| it.strip_suffix('"'))
+        .unwrap_or_else(|| panic!("no endpoint: {first}"))
+        .to_owned();
+    assert!(next().starts_with("# TENCENTCLOUD_SECRET_ID=AKID"));
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let request =
+        format!("GET /_emulator/calls HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    let ended = says(&["emulator", "--listen", "192.0.2.1:1"]);
+    assert_eq!(ended.code, Some(64), "{ended:?}");
+    assert!(
+        ended.stderr.contains("loopback addresses only"),
+        "{}",
+        ended.stderr
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = says(&["emulator", "--listen", &address]);
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    assert!(ended.stderr.contains(&address), "{}", ended.stderr);
 }
 
 /// A listener that gives each of these answers once, the last one for ever, and keeps the heads
@@ -393,4 +429,44 @@ fn wait_gives_up_in_time_and_says_what_was_missing() {
     let socket = Path::new("/nonexistent/x.sock");
     let absent = run(credvend(&["wait", "app", "--timeout", "1s", "--socket"]).arg(socket));
     assert_eq!(absent.code, Some(69), "{absent:?}");
+}
+
+const GOOD: &str = r#"
+[key.ops]
+cloud = "tencent"
+id = "env:NO_SUCH_ID"
+secret = "env:NO_SUCH_SECRET"
+[role.app.provider.tencent-assume-role]
+source = "ops"
+role-arn = "qcs::cam::uin/100000000001:roleName/app"
+session-name = "app"
+region = "ap-guangzhou"
+[listener.app]
+address = "unix:/run/credvend/app/credvend.sock"
+roles = ["app"]
+"#;
+
+#[test]
+fn check_counts_what_is_there_or_reports_every_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config.toml");
+    let check = || run(credvend(&["check", "--config"]).arg(&config));
+
+    std::fs::write(&config, GOOD).unwrap();
+    let ended = check();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let summary = format!("{}: 1 role, 1 listener, no mistakes, ", config.display());
+    assert!(ended.stdout.starts_with(&summary), "{ended:?}");
+    assert!(ended.stderr.contains("NO_SUCH_SECRET"), "{}", ended.stderr);
+
+    let bad = GOOD
+        .replace("\"app\"]", "\"nobody\"]")
+        .replace("region", "regoin");
+    std::fs::write(&config, bad).unwrap();
+    let ended = check();
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert_eq!(ended.stdout, "");
+    assert!(ended.stderr.contains("`nobody`"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("`regoin`"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("config.toml:10:"), "{}", ended.stderr);
 }

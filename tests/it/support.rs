@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::process::Output;
+use std::process::{Child, Output, Stdio};
 use std::sync::Once;
 
 use assert_cmd::Command;
@@ -45,6 +45,30 @@ pub(crate) fn run(command: &mut Command) -> Ended {
         code: status.code(),
         stdout: String::from_utf8(stdout).expect("text"),
         stderr: String::from_utf8(stderr).expect("text"),
+    }
+}
+
+/// The program running beside a test, ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Started(pub(crate) Child);
+
+impl Started {
+    /// Starts it with a pipe at its stdout.
+    pub(crate) fn new(arguments: &[&str]) -> Self {
+        let child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("credvend"))
+            .args(arguments)
+            .env_remove("CREDVEND_CONFIG")
+            .stdout(Stdio::piped())
+            .spawn();
+        Self(child.expect("it can be started"))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 

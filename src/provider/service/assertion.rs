@@ -58,10 +58,10 @@ impl Assertion {
         }
     }
 
-    /// The file behind it, if there is one.
+    /// The file whose change makes another attempt worth while, if there is one.
     pub(in crate::provider) fn file(&self) -> Option<PathBuf> {
         match self {
-            Self::Printed(_) => None,
+            Self::Printed(program) => program.file(),
             Self::Secret(source) => source.file(),
         }
     }

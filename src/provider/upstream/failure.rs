@@ -26,6 +26,8 @@ pub enum TransportError {
     Certificate { host: String, reason: String },
     #[error("{host} broke off before its answer was complete: {reason}")]
     CutOff { host: String, reason: String },
+    #[error("cannot set up TLS: {reason}")]
+    NoTls { reason: String },
     #[error(
         "this host trusts no certificate authority: install its package of CA certificates, or \
          set `ca-file`"
@@ -46,9 +48,11 @@ impl TransportError {
     #[must_use]
     pub fn is_remote(&self) -> bool {
         match self {
-            Self::BadAddress { .. } | Self::BadProxy | Self::CaFile { .. } | Self::NoTrustStore => {
-                false
-            }
+            Self::BadAddress { .. }
+            | Self::BadProxy
+            | Self::CaFile { .. }
+            | Self::NoTls { .. }
+            | Self::NoTrustStore => false,
             Self::Certificate { .. }
             | Self::CutOff { .. }
             | Self::Proxy { .. }
@@ -66,7 +70,13 @@ impl TransportError {
                 path: path.clone(),
                 reason: foreign(texts.last().map_or("unknown", String::as_str)),
             },
-            None => Self::NoTrustStore,
+            // The only word there is for it; see `rustls-platform-verifier`.
+            None if texts.iter().any(|text| text.contains("No CA certificates")) => {
+                Self::NoTrustStore
+            }
+            None => Self::NoTls {
+                reason: foreign(texts.last().map_or("unknown", String::as_str)),
+            },
         }
     }
 
