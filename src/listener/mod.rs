@@ -17,9 +17,11 @@ mod accept;
 pub mod access;
 mod answer;
 pub mod bind;
+mod board;
 mod connection;
 pub mod guard;
 pub mod host;
+mod inherited;
 mod live;
 pub mod metadata_token;
 mod plane;
@@ -49,8 +51,9 @@ use crate::name::Name;
 use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::Store;
+use board::Board;
 use metadata_token::MetadataTokens;
-use plane::{Board, Command, Plane};
+use plane::{Command, Plane};
 use sock_diag::SockDiag;
 
 /// What every listener needs from the rest of the daemon.

@@ -3,20 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::unix::net::UnixListener as StdUnixListener;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::accept::{Socket, accept};
 use super::bind::{self, OwnPath};
+use super::board::{Board, Entry};
+use super::inherited::adopt;
 use super::live::Live;
-use super::rules::Rules;
-use super::{Context, Inherited, InheritedSocket, ListenerState, State};
+use super::rules::{self, Rules};
+use super::{Context, Inherited};
 use crate::config::model::{Address, Listener};
 use crate::name::Name;
 use crate::observe::metrics::ListenerLabels;
@@ -37,50 +38,6 @@ pub(crate) enum Command {
         grace: Duration,
         done: oneshot::Sender<()>,
     },
-}
-
-/// How the listeners stand, for whoever wants to know.
-#[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<BTreeMap<Name, Entry>>);
-
-#[derive(Debug)]
-struct Entry {
-    address: String,
-    standing: Result<Arc<Live>, String>,
-}
-
-impl Board {
-    pub(crate) fn states(&self) -> Vec<ListenerState> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries
-            .iter()
-            .map(|(name, entry)| ListenerState {
-                name: name.clone(),
-                address: entry.address.clone(),
-                state: match &entry.standing {
-                    Ok(_) => State::Listening,
-                    Err(_) => State::Failed,
-                },
-                error: entry.standing.as_ref().err().cloned(),
-                connections: entry.standing.as_ref().map_or(0, |live| live.connections()),
-            })
-            .collect()
-    }
-
-    fn set(&self, name: &Name, entry: Entry) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.insert(name.clone(), entry);
-    }
-
-    fn remove(&self, name: &Name) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.remove(name);
-    }
-
-    fn error(&self, name: &Name) -> Option<String> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name)?.standing.as_ref().err().cloned()
-    }
 }
 
 /// Everything the thread owns.
@@ -200,8 +157,9 @@ impl Plane {
         let change = change(&running.config, &new);
         if change != Change::Nothing {
             let kept = up.live.rules.load().token.clone();
-            match Rules::new(&new, up.bound, kept.as_ref(), &self.context.clock) {
-                Ok(rules) => {
+            match rules::token(&new, kept.as_ref(), &self.context.clock) {
+                Ok(token) => {
+                    let rules = Rules::new(&new, up.bound, token);
                     up.live.rules.store(Arc::new(rules));
                     if change == Change::Admission {
                         up.live.close_connections();
@@ -266,9 +224,11 @@ impl Plane {
     }
 
     fn try_up(&self, config: &Listener) -> Result<Up, String> {
+        // The token first: a listener without one must not open its address, not even briefly.
+        let token =
+            rules::token(config, None, &self.context.clock).map_err(|error| error.to_string())?;
         let (socket, bound, path) = self.socket(config)?;
-        let rules = Rules::new(config, bound, None, &self.context.clock)
-            .map_err(|error| error.to_string())?;
+        let rules = Rules::new(config, bound, token);
         let live = Arc::new(Live::new(
             config.name.clone(),
             rules,
@@ -380,52 +340,4 @@ fn shown(address: &Address, bound: Option<SocketAddr>) -> String {
         Address::Tcp(address) => bound.unwrap_or(*address).to_string(),
         Address::Unix(path) => format!("unix:{}", path.display()),
     }
-}
-
-/// A socket that was open before we ran, if it is what the configuration says. The original is
-/// kept, so that the address can be given up and taken again.
-fn adopt(
-    inherited: &InheritedSocket,
-    address: &Address,
-) -> Result<(Socket, Option<SocketAddr>), String> {
-    let unusable = |error: std::io::Error| format!("the inherited socket is unusable: {error}");
-    match (inherited, address) {
-        (InheritedSocket::Tcp(socket), Address::Tcp(address)) => {
-            let bound = socket.local_addr().map_err(unusable)?;
-            if bound != *address {
-                return Err(format!(
-                    "the inherited socket is bound to {bound} and not to {address}: make the \
-                     socket unit and the configuration agree"
-                ));
-            }
-            let socket = socket.try_clone().map_err(unusable)?;
-            socket.set_nonblocking(true).map_err(unusable)?;
-            let listener = TcpListener::from_std(socket).map_err(unusable)?;
-            Ok((Socket::Tcp(listener), Some(bound)))
-        }
-        (InheritedSocket::Unix(socket), Address::Unix(path)) => {
-            adopt_unix(socket, path).map(|listener| (Socket::Unix(listener), None))
-        }
-        (InheritedSocket::Tcp(_), Address::Unix(_)) => {
-            Err("the inherited socket is a TCP one, the configuration names a path".to_owned())
-        }
-        (InheritedSocket::Unix(_), Address::Tcp(_)) => {
-            Err("the inherited socket is a Unix one, the configuration names a port".to_owned())
-        }
-    }
-}
-
-fn adopt_unix(socket: &StdUnixListener, path: &std::path::Path) -> Result<UnixListener, String> {
-    let unusable = |error: std::io::Error| format!("the inherited socket is unusable: {error}");
-    let bound = socket.local_addr().map_err(unusable)?;
-    if bound.as_pathname() != Some(path) {
-        return Err(format!(
-            "the inherited socket is not bound to `{}`: make the socket unit and the \
-             configuration agree",
-            path.display()
-        ));
-    }
-    let socket = socket.try_clone().map_err(unusable)?;
-    socket.set_nonblocking(true).map_err(unusable)?;
-    UnixListener::from_std(socket).map_err(unusable)
 }

@@ -12,13 +12,14 @@ use super::adopt::{self, Circumstances, Verdict};
 use super::attempt::{Attempt, Outcome};
 use super::command::{Command, Handle, RefreshReply};
 use super::gauges;
-use super::schedule::{self, Tuning};
+
 use super::state::{Moment, State};
 use crate::clock::{BootTime, Clock, RECHECK, jumps};
-use crate::credentials::Obtained;
+use crate::credentials::{Obtained, shortened};
 use crate::observe::metrics::Metrics;
 use crate::provider::Provider;
 use crate::provider::error::ProviderError;
+use crate::schedule::{self, Tuning};
 use crate::store::{Held, Refresh, Role};
 
 /// `refresh` acts on a role at most this often.
@@ -296,7 +297,10 @@ impl Refresher {
             return RefreshReply::Unchanged { shown_expiry };
         }
         info!(
-            access_key_id = self.state.set().map(|set| set.keys.access_key_id.as_str()),
+            access_key_id = self
+                .state
+                .set()
+                .map(|set| shortened(&set.keys.access_key_id)),
             expires_in_secs = self.state.remaining(at.now).map(|life| life.as_secs()),
             refresh_in_secs = at.now.until(self.state.due).as_secs(),
             took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
