@@ -9,6 +9,7 @@
 //! status      what `status` shows
 //! surfaces    the admin socket and the metrics address
 //! files       notices changed secrets
+//! sign_in     signing in and out on an operator's behalf
 //! signals     SIGTERM, SIGINT, SIGHUP
 //! hardening   what the process gives up at start
 //! trial       `check --online`: one attempt per role, and nothing served
@@ -22,6 +23,7 @@ mod parts;
 mod reload;
 mod roles;
 mod run;
+mod sign_in;
 mod signals;
 mod status;
 mod surfaces;

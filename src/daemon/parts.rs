@@ -16,6 +16,7 @@ use crate::admin::metrics_server::Health;
 use crate::clock::{Clock, SystemClock};
 use crate::config::model::{Config, Principals};
 use crate::listener::{Context, DataPlane, Ended, Inherited};
+use crate::login::Logins;
 use crate::observe::audit::Audit;
 use crate::observe::logging::Logging;
 use crate::observe::metrics::Metrics;
@@ -43,6 +44,7 @@ pub(super) struct Daemon {
     pub(super) config_file: PathBuf,
     pub(super) started_at: SystemTime,
     pub(super) roles: Roles,
+    pub(super) logins: Arc<Logins>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) plane: DataPlane,
     pub(super) surfaces: Surfaces,
@@ -99,10 +101,18 @@ impl Daemon {
             .keys()
             .map(|name| format!("role {name}"))
             .collect::<Vec<_>>();
+        let logins = Arc::new(Logins::new(
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            config.daemon.state_directory.clone(),
+        ));
+        let roles = Roles::new(store, shared, &config);
+        roles.find_logins_in(&logins);
         Ok(Self {
             started_at: clock.wall(),
             config_file: config_file.to_owned(),
-            roles: Roles::new(store, shared, &config),
+            roles,
+            logins,
             plane,
             surfaces: Surfaces::default(),
             health: Arc::new(Health::new(Arc::clone(&clock), waits_for)),
@@ -125,7 +135,9 @@ impl Daemon {
     }
 
     pub(super) fn notes(&self) -> Vec<String> {
-        self.surfaces.troubles()
+        let mut notes = self.surfaces.troubles();
+        notes.extend(self.logins.notices());
+        notes
     }
 
     pub(super) fn listener_states(&self) -> Vec<ListenerStatus> {

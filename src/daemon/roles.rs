@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::model::{self, Config, Source};
 use crate::credentials::CredentialSet;
+use crate::login::Logins;
 use crate::name::Name;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
@@ -120,6 +121,22 @@ impl Roles {
         *lock(&self.entries) = new;
         for (handle, settings) in settings {
             handle.retune(settings).await;
+        }
+    }
+
+    /// Roles that are built from here on find their logins there.
+    pub(super) fn find_logins_in(&self, logins: &Arc<Logins>) {
+        let logins = Arc::clone(logins);
+        self.context
+            .set_logins(Arc::new(move |name| Some(logins.holder(name))));
+    }
+
+    /// The session of a login changed: its roles try again, within their budgets.
+    pub(super) async fn login_changed(&self, login: &Name) {
+        for managed in self.all() {
+            if managed.config.provider.login() == Some(login) {
+                managed.handle.session_changed().await;
+            }
         }
     }
 

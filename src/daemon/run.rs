@@ -73,6 +73,7 @@ impl Daemon {
         let daemon = Arc::new(Self::build(config_file, loaded.config, logging, jump_seen)?);
         let config = daemon.config();
         daemon.open_listeners(&config).await?;
+        daemon.logins.apply(&config);
         daemon.roles.apply(&config).await;
         daemon.surfaces.open(behind(&daemon), &config).await;
         check_state_directory(&config);
@@ -87,6 +88,7 @@ impl Daemon {
             tokio::join!(
                 jumps::watch(clock, jumped),
                 files::watch(&daemon.roles),
+                daemon.watch_logins(),
                 daemon.announce_readiness(when_ready),
             );
         };
@@ -148,6 +150,14 @@ impl Daemon {
         self.surfaces.stop();
         self.plane.drain(grace).await;
         info!(took_ms = begun.elapsed().as_millis(), "stopped");
+    }
+
+    /// Roles of a login whose session changed try again at once.
+    async fn watch_logins(&self) {
+        loop {
+            let login = self.logins.changed().await;
+            self.roles.login_changed(&login).await;
+        }
     }
 
     /// Ready once every role has credentials or a first error, rests, or took too long.
