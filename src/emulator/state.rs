@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::calls::{Calls, CallsReport};
 use super::faults::{Fault, InvalidFaults, Script};
+use super::portal::{Decision, Portal};
 use super::world::World;
 use crate::clock::{BootTime, Clock};
 
@@ -20,6 +21,7 @@ pub struct State {
     world: Mutex<World>,
     script: Mutex<Script>,
     calls: Mutex<Calls>,
+    portal: Mutex<Portal>,
 }
 
 /// One reading of the clocks.
@@ -57,12 +59,24 @@ impl State {
             world: Mutex::new(world),
             script: Mutex::new(Script::default()),
             calls: Mutex::new(Calls::default()),
+            portal: Mutex::new(Portal::example()),
         }
     }
 
     /// Looks at the world, or changes it.
     pub fn with_world<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
         work(&mut locked(&self.world))
+    }
+
+    /// Looks at the portals of the Identity Centers, or changes them.
+    pub fn with_portal<T>(&self, work: impl FnOnce(&mut Portal) -> T) -> T {
+        work(&mut locked(&self.portal))
+    }
+
+    /// The person decides about the sign-in with this code or state; false if nobody waits.
+    pub fn decide(&self, shown: &str, decision: Decision) -> bool {
+        let now = self.clock.boot();
+        self.with_portal(|portal| portal.decide(shown, decision, now))
     }
 
     /// Appends to the script: all of them, or none.

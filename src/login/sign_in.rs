@@ -1,5 +1,6 @@
 //! One sign-in under way: what the person is shown, and how it stands.
 
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
@@ -16,13 +17,21 @@ use crate::provider::identity_center::{Approval, Session};
 use crate::secret::Secret;
 
 /// What the person is shown.
-#[derive(Debug)]
 pub struct Challenge {
     /// Where to sign in. Of one cloud it redeems the session, so it is never logged.
     pub url: Secret,
     /// What the page shows, to be compared.
     pub code: Option<String>,
     pub expires_at: BootTime,
+}
+
+/// Code and address are for the person alone.
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a sign-in stands.

@@ -93,6 +93,22 @@ pub(super) fn answer(mut context: Context<'_>, request: Request<'_>) -> Answered
     }
 }
 
+/// The one unsigned action that a portal's gateway passes on.
+pub(super) fn assume_role_with_saml(mut context: Context<'_>, body: &[u8]) -> Answered {
+    let done = Parameters::parse(body)
+        .and_then(|parameters| actions::assume_role_with_saml(&mut context, parameters));
+    match done {
+        Ok(done) => Answered {
+            result: Ok(done.fields),
+            issued_role: done.issued_role,
+        },
+        Err(refusal) => Answered {
+            result: Err(refusal),
+            issued_role: None,
+        },
+    }
+}
+
 fn decide(context: &mut Context<'_>, request: Request<'_>) -> Result<Done, Refusal> {
     let common = Common::read(request)?;
     let signer = if common.action.is_signed() {

@@ -7,6 +7,7 @@
 //! * The words for "still pending" are not documented; see [`judge`].
 //! * Whether there are refresh tokens is not documented; one is used if it comes.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -43,7 +44,6 @@ pub struct Registration {
 }
 
 /// A sign-in that waits for a person.
-#[derive(Debug)]
 pub struct Authorization {
     pub device_code: Secret,
     /// What the person compares or types.
@@ -52,6 +52,14 @@ pub struct Authorization {
     pub url: String,
     pub expires_at: SystemTime,
     pub interval: Duration,
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorization")
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The Identity Center of one portal.
