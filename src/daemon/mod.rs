@@ -1,1 +1,5 @@
 //! To come.
+
+pub mod activation;
+pub mod fdstore;
+pub mod notify;
