@@ -140,6 +140,24 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// A [`Refusal`] as it travels.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RefusalBody {
+    pub error: Refusal,
+}
+
+/// The error of any of our JSON protocols, for readers that only want the sentence.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub struct ErrorBody {
+    pub error: ErrorMessage,
+}
+
+/// See [`ErrorBody`].
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub struct ErrorMessage {
+    pub message: String,
+}
+
 /// What the reader should do; decides the HTTP status and the exit code of the command.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -156,4 +174,30 @@ pub enum RefusalCode {
     Misconfigured,
     /// 500, exit 70.
     Internal,
+}
+
+impl Refusal {
+    /// A refusal with its sentence.
+    #[must_use]
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl RefusalCode {
+    /// The HTTP status it travels with.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::UnknownRole => 404,
+            Self::BadRequest => 400,
+            Self::NotAllowed => 403,
+            Self::Unavailable => 503,
+            Self::Misconfigured => 422,
+            Self::Internal => 500,
+        }
+    }
 }

@@ -9,6 +9,11 @@
 //! ```
 
 pub mod api;
+mod connections;
+pub mod metrics_server;
+mod operation;
+mod routes;
+pub mod server;
 
 use std::fmt::Debug;
 

@@ -1,2 +1,273 @@
-//! The configuration file.
+//! The configuration file: read whole, every mistake at once, each with its line.
+//!
+//! ```text
+//! files ──► document (each table once) ──► one reader per table ──► model::Config
+//!                                              │ findings: mistakes, warnings, places
+//! ```
+//!
+//! [`load`] is the only part that reads the host (files, environment, user database). What it
+//! promises, for `run`, `check` and `reload` alike:
+//!
+//! 1. All mistakes of all files are in one [`Report`]; only a file that is no TOML is reported
+//!    for that alone.
+//! 2. No value that may be a secret is in a message, not even in the quoted line.
+//! 3. What it returns is complete and consistent: every reference resolves, defaults are in.
+//!
+//! Secrets themselves are not part of a configuration; one that cannot be read is a warning.
+
+mod access;
+mod address;
+mod daemon;
+mod diff;
+mod document;
+mod endpoint;
+mod findings;
+mod fingerprint;
+mod host;
+mod key;
+mod limits;
+mod listener;
+mod mask;
 pub mod model;
+mod provider;
+mod reader;
+mod report;
+mod role;
+mod source;
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod users;
+mod values;
+mod warnings;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use diff::{Difference, ListenerChange, RoleChange, diff, listener_change, role_change};
+pub use report::{Message, Report, Severity};
+
+use crate::credentials::Cloud;
+use crate::name::Name;
+use document::{Document, Parsed};
+use findings::Findings;
+use host::Host;
+use model::{Address, Config, Key, Listener};
+use source::{Place, SourceFile};
+
+/// A correct configuration and what came with it.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// Legal but unwise, in the order of files and lines.
+    pub warnings: Vec<Message>,
+    /// The files that were read, the main one first.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads a file and `conf.d/*.toml` beside it.
+///
+/// # Errors
+/// Everything that is wrong, in one report.
+pub fn load(path: &Path) -> Result<Loaded, Report> {
+    interpret(&read_files(path)?, &Host::this())
+}
+
+/// The main file, then the others in the order of their names.
+fn read_files(path: &Path) -> Result<Vec<SourceFile>, Report> {
+    let mut files = Vec::new();
+    let mut mistakes = Vec::new();
+    let others = more_files(&path.with_file_name("conf.d")).unwrap_or_else(|mistake| {
+        mistakes.push(*mistake);
+        Vec::new()
+    });
+    for path in [path.to_owned()].into_iter().chain(others) {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => files.push(SourceFile::new(path, text)),
+            Err(error) => mistakes.push(unreadable(&path, &error)),
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(files)
+    } else {
+        Err(Report::new(mistakes, Vec::new()))
+    }
+}
+
+fn more_files(directory: &Path) -> Result<Vec<PathBuf>, Box<Message>> {
+    let read = || -> io::Result<Vec<PathBuf>> {
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            paths.push(entry?.path());
+        }
+        Ok(paths)
+    };
+    match read() {
+        Ok(mut paths) => {
+            paths.retain(|path| is_configuration(path));
+            paths.sort();
+            Ok(paths)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Box::new(unreadable(directory, &error))),
+    }
+}
+
+/// Editors leave hidden files beside those they edit.
+fn is_configuration(path: &Path) -> bool {
+    let is_hidden = path
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    !is_hidden && path.extension().is_some_and(|it| it == "toml")
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Message {
+    let hint = if error.kind() == io::ErrorKind::NotFound {
+        "create it, or name another file with `--config`"
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        "make it readable for the user that runs this"
+    } else if error.kind() == io::ErrorKind::InvalidData {
+        "it must be text in UTF-8"
+    } else {
+        "it must be there and readable"
+    };
+    let text = format!(
+        "cannot read the configuration `{}`: {error}",
+        path.display()
+    );
+    Message::about(path, text, Some(hint.to_owned()))
+}
+
+/// A function of the files, the host's facts, and (for warnings, policies and names) of the
+/// file system and user database.
+fn interpret(files: &[SourceFile], host: &Host) -> Result<Loaded, Report> {
+    let parsed: Vec<Parsed<'_>> = files.iter().map(Parsed::new).collect();
+    let findings = Findings::default();
+    let config = read(Document::gather(&parsed, &findings), host, &findings);
+    warnings::secrets(&findings);
+    if !findings.has_mistakes() {
+        warnings::all(&config, &findings);
+    }
+    let rank = |path: &Path| files.iter().position(|file| file.path() == path);
+    let (mistakes, warnings) = findings.into_messages(|path| rank(path).unwrap_or(files.len()));
+    if !mistakes.is_empty() {
+        return Err(Report::new(mistakes, warnings));
+    }
+    Ok(Loaded {
+        config,
+        warnings,
+        files: files.iter().map(|file| file.path().to_owned()).collect(),
+    })
+}
+
+/// Complete and consistent if nothing was found wrong; else not to be used.
+fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>) -> Config {
+    let daemon = daemon::daemon(document.single("daemon"), host);
+    let admin = daemon::admin(document.single("admin"));
+    let metrics = daemon::metrics(document.single("metrics"));
+    let limits = limits::limits(document.single("limits"));
+    let mut upstream = upstream::defaults();
+    if let Some(mut table) = document.single("upstream") {
+        upstream = upstream::read(&mut table, &upstream);
+        table.finish();
+    }
+
+    let role_places = document.names("role");
+    shared_names(&document.names("key"), &role_places, findings);
+    let mut clouds: BTreeMap<Name, Option<Cloud>> = BTreeMap::new();
+    let mut keys: BTreeMap<Name, Key> = BTreeMap::new();
+    for (name, table) in document.named("key") {
+        let read = key::key(table);
+        clouds.insert(name.clone(), read.cloud);
+        if let Some(key) = read.key {
+            keys.insert(name, key);
+        }
+    }
+    let surroundings = provider::Surroundings {
+        host,
+        upstream: &upstream,
+        keys: &clouds,
+        roles: &role_places,
+        complete: document.complete,
+    };
+    let mut read: BTreeMap<Name, role::Read<'d>> = BTreeMap::new();
+    for (name, table) in document.named("role") {
+        let role = role::role(&name, table, &surroundings);
+        read.insert(name, role);
+    }
+    let roles = role::connect(read, &keys, findings);
+    let known = listener::Roles {
+        places: &role_places,
+        read: &roles,
+        complete: document.complete,
+    };
+    let mut listeners: BTreeMap<Name, Listener> = BTreeMap::new();
+    for (name, table) in document.named("listener") {
+        if let Some(listener) = listener::listener(&name, table, &known) {
+            listeners.insert(name, listener);
+        }
+    }
+    let config = Config {
+        daemon,
+        admin,
+        metrics,
+        keys,
+        roles,
+        listeners,
+        limits,
+    };
+    shared_addresses(&config, findings);
+    config
+}
+
+/// Roles and keys are told apart by nothing but their names.
+fn shared_names<'d>(
+    keys: &BTreeMap<Name, Place<'d>>,
+    roles: &BTreeMap<Name, Place<'d>>,
+    findings: &Findings<'d>,
+) {
+    for (name, role) in roles {
+        if let Some(key) = keys.get(name) {
+            let text = format!("`{name}` is the name of a role and of a key");
+            let hint = "choose another name for one: they share one namespace".to_owned();
+            findings.add(
+                Message::at(Severity::Mistake, role, text, Some(hint)).and("the key is here", key),
+            );
+        }
+    }
+}
+
+/// Two sockets cannot have one address.
+fn shared_addresses(config: &Config, findings: &Findings<'_>) {
+    let mut taken: Vec<(String, Address)> = Vec::new();
+    taken.push((
+        "admin.socket".to_owned(),
+        Address::Unix(config.admin.socket.clone()),
+    ));
+    if let Some(metrics) = &config.metrics {
+        taken.push(("metrics.address".to_owned(), Address::Tcp(metrics.address)));
+    }
+    for listener in config.listeners.values() {
+        let path = format!("listener.{}.address", listener.name);
+        let other = taken
+            .iter()
+            .find(|(_, address)| address::collide(address, &listener.address));
+        if let (Some((other, _)), Some(place)) = (other, findings.place(&[&path])) {
+            let text = format!(
+                "listener `{}` has the address of [{}]",
+                listener.name,
+                other
+                    .rsplit_once('.')
+                    .map_or(other.as_str(), |(table, _)| table)
+            );
+            let hint = "give each its own port or path".to_owned();
+            let mistake = Message::at(Severity::Mistake, &place, text, Some(hint));
+            findings.add(match findings.place(&[other]) {
+                Some(first) => mistake.and("taken here", &first),
+                None => mistake,
+            });
+        }
+        taken.push((path, listener.address.clone()));
+    }
+}

@@ -13,7 +13,7 @@ use crate::name::Name;
 use crate::provider::secrets::SecretRef;
 
 /// A whole, valid configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub daemon: Daemon,
     pub admin: Admin,
@@ -91,7 +91,7 @@ pub struct Key {
 }
 
 /// One `[role.NAME]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Role {
     pub name: Name,
     pub cloud: Cloud,
@@ -131,6 +131,44 @@ impl Provider {
             | Self::Command(_) => None,
         }
     }
+
+    /// The name of its table.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TencentAssumeRole(_) => "tencent-assume-role",
+            Self::TencentAssumeRoleWithWebIdentity(_) => "tencent-assume-role-with-web-identity",
+            Self::TencentAssumeRoleWithSaml(_) => "tencent-assume-role-with-saml",
+            Self::TencentGetFederationToken(_) => "tencent-get-federation-token",
+            Self::TencentInstanceMetadata(_) => "tencent-instance-metadata",
+            Self::Command(_) => "command",
+        }
+    }
+
+    /// The lifetime asked for, where one is.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        match self {
+            Self::TencentAssumeRole(it) => Some(it.duration),
+            Self::TencentAssumeRoleWithWebIdentity(it) => Some(it.duration),
+            Self::TencentAssumeRoleWithSaml(it) => Some(it.duration),
+            Self::TencentGetFederationToken(it) => Some(it.duration),
+            Self::TencentInstanceMetadata(_) | Self::Command(_) => None,
+        }
+    }
+
+    /// How the cloud's STS is reached.
+    #[must_use]
+    pub fn sts(&self) -> &TencentSts {
+        match self {
+            Self::TencentAssumeRole(it) => &it.sts,
+            Self::TencentAssumeRoleWithWebIdentity(it) => &it.sts,
+            Self::TencentAssumeRoleWithSaml(it) => &it.sts,
+            Self::TencentGetFederationToken(it) => &it.sts,
+            Self::TencentInstanceMetadata(it) => &it.sts,
+            Self::Command(it) => &it.sts,
+        }
+    }
 }
 
 /// What an upstream call is signed with.
@@ -168,7 +206,7 @@ pub struct TencentAssumeRole {
     pub source_identity: Option<String>,
 }
 
-/// STS AssumeRoleWithWebIdentity, unsigned. In a TKE pod the variables of the pod's identity
+/// STS `AssumeRoleWithWebIdentity`, unsigned. In a TKE pod the variables of the pod's identity
 /// (`TKE_PROVIDER_ID`, `TKE_ROLE_ARN`, `TKE_WEB_IDENTITY_TOKEN_FILE`, `TKE_REGION`) were the
 /// defaults when this was parsed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -181,7 +219,7 @@ pub struct TencentAssumeRoleWithWebIdentity {
     pub web_identity_token: SecretRef,
 }
 
-/// STS AssumeRoleWithSAML, unsigned.
+/// STS `AssumeRoleWithSAML`, unsigned.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TencentAssumeRoleWithSaml {
     pub sts: TencentSts,
@@ -200,7 +238,7 @@ pub enum SamlAssertion {
     Command(Vec<String>),
 }
 
-/// STS GetFederationToken, signed by a long-lived key.
+/// STS `GetFederationToken`, signed by a long-lived key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TencentGetFederationToken {
     pub sts: TencentSts,
@@ -249,6 +287,16 @@ pub struct Listener {
     /// For Unix sockets.
     pub access: SocketAccess,
     pub allow_remote: bool,
+    /// What clients are told that ask what they run on; `None`: they are not told.
+    pub instance: Option<Instance>,
+}
+
+/// The instance a metadata tree pretends to be.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Instance {
+    pub id: Option<String>,
+    pub region: Option<String>,
+    pub zone: Option<String>,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -316,7 +364,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CloudLimits {
     pub default: f64,
-    /// Exceptions by action, in kebab-case.
+    /// By action, in kebab-case. What is not listed has the default.
     pub actions: BTreeMap<String, f64>,
 }
 

@@ -1,1 +1,174 @@
-//! To come.
+//! A strict stand-in for Tencent Cloud STS, on loopback, over plain HTTP: behind `credvend dev`
+//! and `credvend emulator`, and for tests, ours and other people's.
+//!
+//! **What it does.** `POST /` answers AssumeRole, `AssumeRoleWithSAML`,
+//! `AssumeRoleWithWebIdentity`, `GetFederationToken` and GetCallerIdentity (version 2018-08-13) in the cloud's own envelope,
+//! with its error codes and status 200. It checks signatures (TC3-HMAC-SHA256), clock skew,
+//! parameters and their types, session lengths, policies, trust. Keys it issues are random,
+//! remembered, and can sign further calls. The metadata paths of a CVM instance
+//! (`/latest/meta-data/cam/security-credentials/…`) are on the same port.
+//!
+//! **What it leaves out.** GET requests and the older signatures; other actions; the rights of a
+//! key (only trust policies decide); rate limits (script them). OIDC tokens are HS256 with a
+//! shared key, SAML assertions are not signed, so nothing is proven that a loopback peer could
+//! not forge: it refuses to listen anywhere else. Everything is gone when it ends.
+//!
+//! **Control API**, JSON, for scripts outside the process; [`State`] offers the same inside:
+//!
+//! | request | does |
+//! | --- | --- |
+//! | `GET /_emulator/calls` | counts by action, role and outcome; sets issued by role; the newest 1000 calls |
+//! | `POST /_emulator/reset-counts` | zeroes them |
+//! | `GET /_emulator/faults` | what is left of the script |
+//! | `POST /_emulator/faults` | appends a list of [`Fault`]s |
+//! | `DELETE /_emulator/faults` | clears the script |
+//! | `POST /_emulator/clock` | `{"offset_seconds"}`: the emulator's clock is that far ahead |
+//! | `POST /_emulator/outage` | `{"seconds"}`: nothing listens for so long; nothing is forgotten |
+//! | `GET /_emulator/world` | keys (without secrets), roles, providers, instance |
+//! | `POST /_emulator/keys` | `{"account"?, "uin"?, "id"?, "secret"?}`; answers with the secret |
+//! | `POST /_emulator/roles` | `{"name", "account"?, "max_session_seconds"?, "trust"?, "external_id"?}` |
+//! | `POST /_emulator/providers` | `{"kind": "oidc" or "saml", "name", "account"?, "issuer"?, …}` |
+//! | `POST /_emulator/instance` | `{"role", "account"?, "session_seconds"?}`; role `null`: none bound |
+//! | `POST /_emulator/web-identity-tokens` | `{"provider", "account"?, "subject"?, "lifetime_seconds"?}` |
+//! | `POST /_emulator/saml-assertions` | `{"provider", "role", "account"?, "session_name"?, "lifetime_seconds"?}` |
+
+mod calls;
+mod control;
+mod faults;
+mod metadata;
+mod random;
+mod respond;
+mod server;
+mod state;
+mod sts;
+mod wire;
+mod world;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use crate::clock::{Clock, SystemClock};
+pub use calls::{CallsReport, MOST_RECENT, RecentCall};
+pub use faults::{Fault, FaultKind, InvalidFaults, LONGEST_DELAY, MOST_FAULTS};
+use server::Orders;
+pub use state::{FARTHEST_OFFSET, State};
+pub use world::{
+    ACCOUNT, Caller, Instance, InvalidTrusted, IssuedKey, LONGEST_SESSION, LongLivedKey,
+    OTHER_ACCOUNT, OidcProvider, Role, SamlProvider, Trusted, USER, World,
+};
+
+/// How to start one.
+#[derive(Debug)]
+pub struct EmulatorConfig {
+    /// A loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    pub world: World,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl EmulatorConfig {
+    /// The example world on a free port of 127.0.0.1, with the host's clock.
+    pub fn example() -> io::Result<Self> {
+        Ok(Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            world: World::example()?,
+            clock: Arc::new(SystemClock),
+        })
+    }
+}
+
+/// The way to start one.
+#[derive(Debug)]
+pub struct Emulator;
+
+impl Emulator {
+    /// Listens and serves in a task of the current runtime; connections that are made from now
+    /// on succeed.
+    ///
+    /// # Errors
+    /// The address is not a loopback address, or cannot be had.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(config: EmulatorConfig) -> io::Result<Running> {
+        let listener = server::listen(config.listen)?;
+        let addr = listener.local_addr()?;
+        let state = Arc::new(State::new(config.world, config.clock));
+        let (orders, inbox) = Orders::channel();
+        let server = server::serve(Arc::clone(&state), addr, listener, orders.clone(), inbox);
+        Ok(Running {
+            addr,
+            state,
+            orders,
+            task: tokio::spawn(server),
+        })
+    }
+}
+
+/// A running emulator. Dropping it closes everything.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// World, faults, counts and clock.
+    pub state: Arc<State>,
+    orders: Orders,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// `http://ADDRESS:PORT`, as an `endpoint` in a configuration.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Closes the listener and every connection, and keeps everything else: an outage. Returns
+    /// when connections are refused.
+    pub async fn pause(&self) {
+        self.orders.pause().await;
+    }
+
+    /// Ends an outage.
+    ///
+    /// # Errors
+    /// Somebody else took the port meanwhile.
+    pub async fn resume(&self) -> io::Result<()> {
+        self.orders.resume().await
+    }
+
+    /// Closes everything and returns when it is closed.
+    pub async fn shutdown(mut self) {
+        self.task.abort();
+        // An aborted task ends in an error that says just that.
+        drop((&mut self.task).await);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Runs the example world on `listen` until the process ends. `announce` is called once
+/// connections are accepted; it is the place to print address and key.
+///
+/// # Errors
+/// The address is not a loopback address, or cannot be had.
+pub fn run_blocking(listen: SocketAddr, announce: impl FnOnce(&Running)) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let running = Emulator::start(EmulatorConfig {
+            listen,
+            ..EmulatorConfig::example()?
+        })?;
+        announce(&running);
+        std::future::pending().await
+    })
+}

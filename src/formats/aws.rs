@@ -1,20 +1,65 @@
-//! The AWS shapes: container credentials and `credential_process`.
+//! The AWS shape: container credentials.
 
-use serde_json::json;
-
-use super::{Rendering, object};
+use super::{Body, Rendering, Value, object};
 use crate::clock::rfc3339_seconds;
 
 /// The container credentials answer. `RoleArn` is there since s3fs counts five keys; it names
 /// our role, as there is no ARN that would be true.
 #[must_use]
-pub fn container(rendering: Rendering<'_>) -> String {
+pub fn container(rendering: Rendering<'_>) -> Body {
     let keys = &rendering.set.keys;
+    let expiration = rfc3339_seconds(rendering.shown_expiry);
     object(&[
-        ("RoleArn", json!(rendering.role.as_str())),
-        ("AccessKeyId", json!(keys.access_key_id)),
-        ("SecretAccessKey", json!(keys.secret_access_key.expose())),
-        ("Token", json!(keys.session_token.expose())),
-        ("Expiration", json!(rfc3339_seconds(rendering.shown_expiry))),
+        ("RoleArn", Value::Text(rendering.role.as_str())),
+        ("AccessKeyId", Value::Text(&keys.access_key_id)),
+        (
+            "SecretAccessKey",
+            Value::Text(keys.secret_access_key.expose()),
+        ),
+        ("Token", Value::Text(keys.session_token.expose())),
+        ("Expiration", Value::Text(&expiration)),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::container;
+    use crate::formats::testing::with_rendering;
+
+    #[test]
+    fn the_container_body_is_this() {
+        with_rendering(|rendering| {
+            assert_eq!(
+                str::from_utf8(&container(rendering)).unwrap(),
+                r#"{
+  "RoleArn": "app",
+  "AccessKeyId": "AKIDexample",
+  "SecretAccessKey": "se/cr+et==",
+  "Token": "tok\"en\\with everything",
+  "Expiration": "2027-01-15T08:00:00Z"
+}"#
+            );
+        });
+    }
+
+    /// s3fs cuts at commas, takes the first key word of each piece, and wants exactly five.
+    #[test]
+    fn s3fs_counts_five_keys() {
+        with_rendering(|rendering| {
+            let body = container(rendering);
+            let text = str::from_utf8(&body).unwrap();
+            let words = [
+                "AccessKeyId",
+                "SecretAccessKey",
+                "Token",
+                "Expiration",
+                "RoleArn",
+            ];
+            let found: Vec<_> = text
+                .split(',')
+                .filter_map(|piece| words.iter().find(|word| piece.contains(*word)))
+                .collect();
+            assert_eq!(found.len(), 5, "{found:?}");
+        });
+    }
 }

@@ -1,11 +1,14 @@
 //! What a set looks like on the wire: one pure renderer per format, and the bodies made once
 //! per set, so that no request ever renders anything.
+//!
+//! A body is written straight into one buffer that is wiped when the last response that uses it
+//! is done; no copy of a secret is left behind by the rendering.
 
 pub mod aws;
 pub mod native;
 pub mod tencent;
 
-use std::fmt::Write as _;
+use std::io::Write;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -37,9 +40,9 @@ impl Bodies {
     #[must_use]
     pub fn render(rendering: Rendering<'_>) -> Self {
         Self {
-            aws_container: wiped(aws::container(rendering)),
-            native: wiped(native::credentials(rendering)),
-            tencent: wiped(tencent::metadata(rendering)),
+            aws_container: Bytes::from_owner(aws::container(rendering)),
+            native: Bytes::from_owner(native::credentials(rendering)),
+            tencent: Bytes::from_owner(tencent::metadata(rendering)),
         }
     }
 }
@@ -50,18 +53,105 @@ impl std::fmt::Debug for Bodies {
     }
 }
 
-fn wiped(text: String) -> Bytes {
-    Bytes::from_owner(Zeroizing::new(text.into_bytes()))
+/// A rendered body: wiped on drop.
+pub type Body = Zeroizing<Vec<u8>>;
+
+/// One value of a body.
+#[derive(Clone, Copy)]
+enum Value<'a> {
+    Integer(u64),
+    Text(&'a str),
 }
 
 /// Pretty JSON, one member per line, in the order given; some clients read it line by line.
-/// Values are JSON already.
-fn object(members: &[(&str, serde_json::Value)]) -> String {
-    let mut text = String::from("{\n");
+fn object(members: &[(&str, Value<'_>)]) -> Body {
+    // Room for every character escaped, so that the buffer never moves and leaves a copy.
+    let room: usize = members
+        .iter()
+        .map(|(key, value)| {
+            key.len()
+                + match value {
+                    Value::Integer(_) => 32,
+                    Value::Text(text) => 12 + text.len() * 6,
+                }
+        })
+        .sum();
+    let mut body = Zeroizing::new(Vec::with_capacity(room + 8));
+    body.extend_from_slice(b"{\n");
     for (at, (key, value)) in members.iter().enumerate() {
-        let comma = if at + 1 < members.len() { "," } else { "" };
-        writeln!(text, "  \"{key}\": {value}{comma}").expect("writing to a string");
+        let written = write!(body, "  \"{key}\": ").and_then(|()| match value {
+            Value::Integer(number) => write!(body, "{number}"),
+            Value::Text(text) => serde_json::to_writer(&mut *body, text).map_err(Into::into),
+        });
+        debug_assert!(written.is_ok(), "writing to memory does not fail");
+        body.extend_from_slice(if at + 1 < members.len() {
+            b",\n"
+        } else {
+            b"\n"
+        });
     }
-    text.push('}');
-    text
+    body.push(b'}');
+    body
+}
+
+/// One set that every renderer's test renders.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::time::{Duration, SystemTime};
+
+    use super::Rendering;
+    use crate::clock::BootTime;
+    use crate::credentials::{Cloud, CredentialSet, Keys};
+    use crate::name::Name;
+
+    /// Calls `check` with a rendering of a known set that shows 2027-01-15T08:00:00Z.
+    pub(crate) fn with_rendering(check: impl FnOnce(Rendering<'_>)) {
+        let role: Name = "app".parse().unwrap();
+        let issued_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_799_992_800);
+        let set = CredentialSet {
+            keys: Keys {
+                access_key_id: "AKIDexample".into(),
+                secret_access_key: "se/cr+et==".into(),
+                session_token: "tok\"en\\with everything".into(),
+            },
+            issued_at,
+            obtained_at: BootTime::default(),
+            expires_at: BootTime::new(Duration::from_hours(2)),
+            generation: 7,
+            etag: "\"0123\"".into(),
+        };
+        check(Rendering {
+            role: &role,
+            cloud: Cloud::Tencent,
+            set: &set,
+            shown_expiry: issued_at + Duration::from_millis(7_200_900),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::with_rendering;
+    use super::{Bodies, Value, object};
+
+    #[test]
+    fn every_body_is_json_and_debug_shows_nothing_of_it() {
+        with_rendering(|rendering| {
+            let bodies = Bodies::render(rendering);
+            for body in [&bodies.aws_container, &bodies.native, &bodies.tencent] {
+                let parsed: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+                assert!(parsed.is_object());
+            }
+            assert_eq!(format!("{bodies:?}"), "Bodies(redacted)");
+        });
+    }
+
+    #[test]
+    fn a_body_never_outgrows_its_first_buffer() {
+        let worst = "\u{1}".repeat(500); // each becomes \u0001
+        let body = object(&[("a", Value::Text(&worst)), ("b", Value::Integer(u64::MAX))]);
+        assert!(body.len() > 3000);
+        assert!(body.len() <= 1 + 12 + 3000 + 1 + 32 + 8);
+        assert_eq!(body.capacity(), 1 + 12 + 3000 + 1 + 32 + 8);
+    }
 }

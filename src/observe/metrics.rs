@@ -3,15 +3,22 @@
 //! Hot paths keep the cloned handles they got from a family, since a look-up by label costs
 //! fifty times an increment.
 
+use std::fmt;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use super::process::Process;
+
+/// What [`Metrics::encode`] writes.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A gauge of seconds that may be fractional or negative.
 pub type SecondsGauge = Gauge<f64, AtomicU64>;
@@ -57,6 +64,8 @@ labels!(
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// Names of other people's choosing, so without our prefix.
+    process: Registry,
     pub role_expiry: Family<RoleLabels, SecondsGauge>,
     pub role_refresh: Family<RoleLabels, SecondsGauge>,
     pub role_last_success: Family<RoleLabels, SecondsGauge>,
@@ -93,6 +102,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("credvend");
         let metrics = Self {
             registry: Registry::default(),
+            process: Registry::default(),
             role_expiry: Family::default(),
             role_refresh: Family::default(),
             role_last_success: Family::default(),
@@ -112,8 +122,11 @@ impl Metrics {
         };
         metrics.register(&mut registry);
         metrics.config_last_reload_successful.set(1);
+        let mut process = Registry::default();
+        process.register_collector(Box::new(Process::new()));
         Self {
             registry,
+            process,
             ..metrics
         }
     }
@@ -204,10 +217,16 @@ impl Metrics {
         );
     }
 
-    /// The registry, for encoding.
-    #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.registry
+    /// Everything at this moment, as OpenMetrics text (see [`CONTENT_TYPE`]).
+    ///
+    /// # Errors
+    /// If a metric cannot be written, which would be a bug here.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::with_capacity(16 * 1024);
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.process)?;
+        encode_eof(&mut text)?;
+        Ok(text)
     }
 
     /// Drops the series of a role that is no longer configured.
@@ -225,5 +244,121 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sample names a dashboard may rely on, each with a series in it.
+    const NAMES: [&str; 27] = [
+        "credvend_build_info",
+        "credvend_config_last_reload_successful",
+        "credvend_denied_total",
+        "credvend_listener_up",
+        "credvend_refresh_duration_seconds_bucket",
+        "credvend_refresh_duration_seconds_count",
+        "credvend_refresh_duration_seconds_sum",
+        "credvend_refresh_total",
+        "credvend_requests_total",
+        "credvend_role_consecutive_failures",
+        "credvend_role_degraded",
+        "credvend_role_expiry_timestamp_seconds",
+        "credvend_role_last_success_timestamp_seconds",
+        "credvend_role_refresh_timestamp_seconds",
+        "credvend_role_up",
+        "credvend_served_remaining_seconds_bucket",
+        "credvend_served_remaining_seconds_count",
+        "credvend_served_remaining_seconds_sum",
+        "credvend_upstream_calls_total",
+        "credvend_upstream_clock_skew_seconds",
+        "credvend_upstream_throttled_total",
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_virtual_memory_bytes",
+    ];
+
+    fn with_a_series_each() -> Metrics {
+        let metrics = Metrics::new();
+        let role = RoleLabels { role: "app".into() };
+        metrics.role_expiry.get_or_create(&role).set(1.5);
+        metrics.role_refresh.get_or_create(&role).set(1.5);
+        metrics.role_last_success.get_or_create(&role).set(1.5);
+        metrics.role_up.get_or_create(&role).set(1);
+        metrics.role_degraded.get_or_create(&role).set(1);
+        metrics
+            .role_consecutive_failures
+            .get_or_create(&role)
+            .set(1);
+        metrics.refresh_duration.get_or_create(&role).observe(0.3);
+        let labels = RefreshLabels {
+            role: "app".into(),
+            result: "success".into(),
+        };
+        metrics.refresh.get_or_create(&labels).inc();
+        let listener = ListenerLabels {
+            listener: "tasks".into(),
+        };
+        metrics
+            .served_remaining
+            .get_or_create(&listener)
+            .observe(2700.0);
+        metrics.listener_up.get_or_create(&listener).set(1);
+        let labels = RequestLabels {
+            listener: "tasks".into(),
+            protocol: "native".into(),
+            code: "200".into(),
+        };
+        metrics.requests.get_or_create(&labels).inc();
+        let labels = DeniedLabels {
+            listener: "tasks".into(),
+            reason: "peer".into(),
+        };
+        metrics.denied.get_or_create(&labels).inc();
+        let labels = UpstreamLabels {
+            endpoint: "sts.example".into(),
+            action: "AssumeRole".into(),
+            result: "success".into(),
+        };
+        metrics.upstream_calls.get_or_create(&labels).inc();
+        let endpoint = EndpointLabels {
+            endpoint: "sts.example".into(),
+        };
+        metrics
+            .upstream_clock_skew
+            .get_or_create(&endpoint)
+            .set(-3.0);
+        metrics.upstream_throttled.get_or_create(&endpoint).inc();
+        metrics
+    }
+
+    #[test]
+    fn names_are_the_documented_ones() {
+        let text = with_a_series_each().encode().unwrap();
+        let mut names: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names, NAMES);
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_removed_role_leaves_no_gauge_behind() {
+        let metrics = with_a_series_each();
+        metrics.forget_role("app");
+        let text = metrics.encode().unwrap();
+        assert!(!text.contains("credvend_role_up{role=\"app\"}"));
+        assert!(
+            text.contains("credvend_refresh_total{role=\"app\""),
+            "counters stay"
+        );
     }
 }

@@ -1,4 +1,6 @@
 //! What the daemon tells its operator: logs, metrics, audit events. Holds no decisions.
 
 pub mod audit;
+pub mod logging;
 pub mod metrics;
+mod process;

@@ -18,12 +18,12 @@ const MOST_HALVINGS: u32 = 6;
 #[derive(Debug)]
 pub struct Budget {
     clock: Arc<dyn Clock>,
-    per_second: f64,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    per_second: f64,
     /// When the next call may leave.
     next_free: BootTime,
     halvings: u32,
@@ -36,8 +36,8 @@ impl Budget {
     pub fn new(clock: Arc<dyn Clock>, per_second: f64) -> Self {
         Self {
             clock,
-            per_second: per_second.max(0.001),
             state: Mutex::new(State {
+                per_second: at_least_some(per_second),
                 next_free: BootTime::default(),
                 halvings: 0,
                 penalty_ends: BootTime::default(),
@@ -65,27 +65,41 @@ impl Budget {
         let now = self.clock.boot();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.recover(now);
-        self.per_second / f64::from(1_u32 << state.halvings)
+        state.rate()
+    }
+
+    /// Another rate from here on, as after a reload. A halving stays in force.
+    pub fn set_rate(&self, per_second: f64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.per_second = at_least_some(per_second);
     }
 
     fn reserve(&self) -> BootTime {
         let now = self.clock.boot();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.recover(now);
-        let rate = self.per_second / f64::from(1_u32 << state.halvings);
         let slot = state.next_free.max(now);
-        state.next_free = slot + Duration::from_secs_f64(1.0 / rate);
+        state.next_free = slot + Duration::from_secs_f64(1.0 / state.rate());
         slot
     }
 }
 
 impl State {
+    fn rate(&self) -> f64 {
+        self.per_second / f64::from(1_u32 << self.halvings)
+    }
+
     fn recover(&mut self, now: BootTime) {
         while self.halvings > 0 && now >= self.penalty_ends {
             self.halvings -= 1;
             self.penalty_ends = self.penalty_ends + PENALTY;
         }
     }
+}
+
+/// A budget of nothing would stop a role for good.
+fn at_least_some(per_second: f64) -> f64 {
+    per_second.max(0.001)
 }
 
 #[cfg(test)]

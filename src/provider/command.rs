@@ -1,1 +1,236 @@
-//! To come.
+//! Credentials that a program prints.
+//!
+//! Three shapes are understood: the AWS `credential_process` one, an answer of Tencent's STS,
+//! and the body of Tencent's metadata service. A set without an expiry is refused, since only
+//! temporary ones are vended.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+use super::context::BuildContext;
+use super::error::{Class, ProviderError};
+use super::program::Program;
+use super::tencent::answer::{Minted, expiry, obtained, parse, secret};
+use super::tencent::{Action, Metadata, Sts};
+use super::{BoxFuture, CallSite, Provider};
+use crate::clock::{BootTime, Clock};
+use crate::config::model;
+use crate::credentials::{Cloud, Identity, Keys, Obtained};
+use crate::secret::Secret;
+
+/// Runs a program for each attempt.
+#[derive(Debug)]
+pub(super) struct Command {
+    clock: Arc<dyn Clock>,
+    program: Program,
+    cloud: Cloud,
+    sts: Sts,
+}
+
+impl Command {
+    pub(super) fn new(settings: &model::Command, context: &BuildContext) -> Self {
+        Self {
+            clock: context.clock(),
+            program: Program::new(settings.command.clone()),
+            cloud: settings.cloud,
+            sts: Sts::new(&settings.sts, &[Action::GetCallerIdentity], context),
+        }
+    }
+}
+
+impl Provider for Command {
+    fn provide(&self) -> BoxFuture<'_, Result<Obtained, ProviderError>> {
+        Box::pin(async {
+            let sent_at = self.clock.boot();
+            let printed = self.program.run().await?;
+            read(printed.as_ref(), sent_at).map_err(|reason| {
+                ProviderError::new(
+                    Class::Transient,
+                    format!("{} printed no credentials: {reason}", self.program),
+                )
+            })
+        })
+    }
+
+    fn identify<'a>(&'a self, keys: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>> {
+        Box::pin(async {
+            match self.cloud {
+                Cloud::Tencent => self.sts.identify(keys).await,
+                Cloud::Huawei => Err(ProviderError::new(
+                    Class::Final,
+                    "Huawei Cloud cannot be asked whose credentials a program printed: leave out \
+                     `expected-account`",
+                )),
+            }
+        })
+    }
+
+    fn mint_call(&self) -> CallSite {
+        CallSite {
+            endpoint: "command".to_owned(),
+            action: "run",
+            budget: None,
+        }
+    }
+
+    fn identity_call(&self) -> CallSite {
+        self.sts.identity_call()
+    }
+
+    fn mints(&self) -> bool {
+        false
+    }
+
+    fn watched_files(&self) -> Vec<PathBuf> {
+        let mut files = self.sts.watched_files();
+        files.extend(self.program.file());
+        files
+    }
+}
+
+/// What tells the shapes apart.
+#[derive(Deserialize)]
+struct Shape {
+    #[serde(rename = "Response")]
+    response: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "TmpSecretId")]
+    tmp_secret_id: Option<serde::de::IgnoredAny>,
+}
+
+/// An answer of STS, as command-line tools print it.
+#[derive(Deserialize)]
+struct StsAnswer {
+    #[serde(rename = "Response")]
+    response: Minted,
+}
+
+/// Source: "Sourcing credentials with an external process" of the AWS SDK reference.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CredentialProcess {
+    version: u64,
+    access_key_id: String,
+    #[serde(deserialize_with = "secret")]
+    secret_access_key: Secret,
+    #[serde(deserialize_with = "secret")]
+    session_token: Secret,
+    expiration: String,
+}
+
+fn read(printed: &[u8], sent_at: BootTime) -> Result<Obtained, String> {
+    // The program's host is ours, so its clock is too.
+    let issuer_now: Option<SystemTime> = None;
+    let shape: Shape = parse(printed)?;
+    if shape.response.is_some() {
+        let answer: StsAnswer = parse(printed)?;
+        return answer.response.into_obtained(issuer_now, sent_at);
+    }
+    if shape.tmp_secret_id.is_some() {
+        return parse::<Metadata>(printed)?.into_obtained(issuer_now, sent_at);
+    }
+    let process: CredentialProcess = parse(printed)?;
+    if process.version != 1 {
+        return Err(format!(
+            "`Version` is {}, and only 1 is known",
+            process.version
+        ));
+    }
+    let expires_at = expiry(None, Some(&process.expiration));
+    let keys = Keys {
+        access_key_id: process.access_key_id,
+        secret_access_key: process.secret_access_key,
+        session_token: process.session_token,
+    };
+    obtained(keys, expires_at, issuer_now, sent_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use proptest::prelude::{any, prop_assert, proptest};
+
+    use super::read;
+    use crate::clock::BootTime;
+
+    const PROCESS: &str = r#"{"Version": 1, "AccessKeyId": "AKIDx", "SecretAccessKey": "CANARY-key",
+        "SessionToken": "CANARY-token", "Expiration": "2024-01-28T01:58:09Z"}"#;
+    const STS: &str = r#"{"Response": {"Credentials": {"Token": "CANARY-token", "TmpSecretId":
+        "AKIDx", "TmpSecretKey": "CANARY-key"}, "ExpiredTime": 1706407089}}"#;
+    const METADATA: &str = r#"{"TmpSecretId": "AKIDx", "TmpSecretKey": "CANARY-key", "ExpiredTime":
+        1706407089, "Expiration": "2024-01-28T01:58:09Z", "Token": "CANARY-token", "Code":
+        "Success"}"#;
+
+    #[test]
+    fn every_shape_becomes_the_same_set() {
+        for printed in [PROCESS, STS, METADATA] {
+            let set = read(printed.as_bytes(), BootTime::default()).unwrap();
+            assert_eq!(set.keys.access_key_id, "AKIDx", "{printed}");
+            assert_eq!(set.keys.secret_access_key.expose(), "CANARY-key");
+            assert_eq!(set.keys.session_token.expose(), "CANARY-token");
+            let expires_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_706_407_089);
+            assert_eq!(set.expires_at, expires_at);
+            assert_eq!(set.issuer_now, None);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_quoting_it() {
+        for (printed, expected) in [
+            (
+                PROCESS.replace(": 1,", ": 2,"),
+                "`Version` is 2, and only 1 is known",
+            ),
+            (
+                PROCESS.replace("Expiration", "Expires"),
+                "`Expiration` is missing",
+            ),
+            (
+                PROCESS.replace("2024-01-28T01:58:09Z", "CANARY"),
+                "it has no valid expiry",
+            ),
+            (
+                PROCESS.replace("\"CANARY-token\"", "null"),
+                "`SessionToken` is not what it should be",
+            ),
+            (
+                PROCESS.replace("SessionToken", "X"),
+                "`SessionToken` is missing",
+            ),
+            (
+                METADATA.replace("Success", "Failed"),
+                "its code is `Failed`",
+            ),
+            (
+                METADATA.replace("1706407089", "\"CANARY\""),
+                "`ExpiredTime` is not what it should be",
+            ),
+            ("CANARY".to_owned(), "it is not JSON"),
+            (String::new(), "it is cut off"),
+        ] {
+            let reason = read(printed.as_bytes(), BootTime::default()).unwrap_err();
+            assert_eq!(reason, expected, "{printed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_output_makes_the_parser_panic_or_quote(
+            shape in 0_usize..3,
+            at in any::<usize>(),
+            byte in any::<u8>(),
+            cut in any::<usize>(),
+        ) {
+            let mut printed = [PROCESS, STS, METADATA][shape].as_bytes().to_vec();
+            let at = at % printed.len();
+            printed[at] = byte;
+            printed.truncate(cut % (printed.len() * 2));
+            if let Err(reason) = read(&printed, BootTime::default()) {
+                prop_assert!(!reason.contains("CANARY"), "{reason}");
+            }
+        }
+    }
+}

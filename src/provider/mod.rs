@@ -2,15 +2,19 @@
 //!
 //! A [`Provider`] asks its cloud once and says what happened. The refresher owns everything
 //! around that: budget, time-out, retry, expected account, adoption. To add a cloud, add a
-//! folder here, its kinds to `config::model::ProviderConfig`, and an arm to [`build`].
+//! folder here, its kinds to `config::model::Provider`, and an arm to [`build`].
 
 pub mod budget;
-pub mod command;
+pub mod context;
+pub mod endpoint_clock;
 pub mod error;
+pub mod program;
 pub mod secrets;
 pub mod signer;
 pub mod tencent;
 pub mod upstream;
+
+mod command;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -18,8 +22,10 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::config::model;
 use crate::credentials::{Identity, Keys, Obtained};
 use budget::Budget;
+pub use context::{BuildContext, SourceRoles};
 use error::ProviderError;
 
 /// A future that a trait object can return.
@@ -65,5 +71,29 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// Files whose change makes a new attempt worth while at once.
     fn watched_files(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+}
+
+/// The provider a role is configured with. Never fails and does no I/O: a secret that cannot be
+/// read, or a program that is not there, shows at the first attempt.
+#[must_use]
+pub fn build(role: &model::Role, context: &BuildContext) -> Arc<dyn Provider> {
+    match &role.provider {
+        model::Provider::TencentAssumeRole(settings) => {
+            Arc::new(tencent::AssumeRole::new(settings, context))
+        }
+        model::Provider::TencentAssumeRoleWithWebIdentity(settings) => {
+            Arc::new(tencent::AssumeRoleWithWebIdentity::new(settings, context))
+        }
+        model::Provider::TencentAssumeRoleWithSaml(settings) => {
+            Arc::new(tencent::AssumeRoleWithSaml::new(settings, context))
+        }
+        model::Provider::TencentGetFederationToken(settings) => {
+            Arc::new(tencent::GetFederationToken::new(settings, context))
+        }
+        model::Provider::TencentInstanceMetadata(settings) => {
+            Arc::new(tencent::InstanceMetadata::new(settings, context))
+        }
+        model::Provider::Command(settings) => Arc::new(command::Command::new(settings, context)),
     }
 }

@@ -34,6 +34,19 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+impl Outcome {
+    /// What is left of an attempt that panicked: a failure like any other.
+    #[must_use]
+    pub fn from_panic(error: tokio::task::JoinError) -> Self {
+        let error = ProviderError::new(Class::Transient, "a bug in credvend ended the attempt")
+            .caused_by(error);
+        Self {
+            result: Err(error),
+            took: Duration::ZERO,
+        }
+    }
+}
+
 /// Each correction is made once; stepping down the ladder goes on until the provider says there
 /// is no lower step.
 #[derive(Debug, Default)]
@@ -69,7 +82,11 @@ impl Attempt {
     }
 
     /// Asks the cloud whose keys these are, with one clock correction.
-    async fn identity(&self, keys: &Keys, took: &mut Duration) -> Result<Identity, ProviderError> {
+    pub(crate) async fn identity(
+        &self,
+        keys: &Keys,
+        took: &mut Duration,
+    ) -> Result<Identity, ProviderError> {
         let site = self.provider.identity_call();
         let mut corrected = Corrected {
             source: true, // what signs here is the new set itself: there is nothing to re-read

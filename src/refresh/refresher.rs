@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::adopt::{self, Circumstances, Verdict};
@@ -223,11 +224,14 @@ impl Refresher {
             source: self.settings.source.clone(),
             metrics: Arc::clone(&self.shared.metrics),
         };
-        let mut running = std::pin::pin!(attempt.run());
+        // A task of its own, so that a bug in one cloud's parser costs an attempt, not the role.
+        let mut running = AbortOnDropHandle::new(tokio::spawn(
+            attempt.run().instrument(tracing::Span::current()),
+        ));
         let mut secret_changed = false;
         let outcome = loop {
             tokio::select! {
-                outcome = &mut running => break outcome,
+                ended = &mut running => break ended.unwrap_or_else(Outcome::from_panic),
                 () = tokio::time::sleep(self.pause(None)) => self.show(),
                 Some(command) = self.commands.recv() => match command {
                     Command::Refresh(reply) => replies.push(reply),

@@ -1,5 +1,7 @@
 //! The whole crate from outside, in one binary: it links once.
 
+#![cfg(test)] // for the lints: what panics in a helper here is a test, too
+
 mod admin;
 mod binary;
 mod config_errors;

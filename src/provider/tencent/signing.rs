@@ -51,23 +51,26 @@ impl Request<'_> {
     /// Step 2.
     #[must_use]
     pub fn string_to_sign(&self) -> String {
-        format!(
-            "{ALGORITHM}\n{}\n{}\n{}",
-            self.timestamp,
-            self.scope(),
-            hex(&Sha256::digest(self.canonical_request())),
-        )
+        self.string_to_sign_for(&self.canonical_request())
     }
 
     /// Steps 3 and 4: the signature in lower-case hex.
     #[must_use]
     pub fn signature(&self, secret_key: &Secret) -> String {
+        self.signature_for(&self.canonical_request(), secret_key)
+    }
+
+    /// The same for a canonical request made elsewhere, for who checks requests that sign more
+    /// headers than ours. Only service and timestamp of `self` are used.
+    #[must_use]
+    pub fn signature_for(&self, canonical_request: &str, secret_key: &Secret) -> String {
         let mut first = zeroize::Zeroizing::new(String::from("TC3"));
         first.push_str(secret_key.expose());
         let date = keyed(first.as_bytes(), self.date().as_bytes());
         let service = keyed(&*date, self.service.as_bytes());
         let signing = keyed(&*service, b"tc3_request");
-        hex(&*keyed(&*signing, self.string_to_sign().as_bytes()))
+        let text = self.string_to_sign_for(canonical_request);
+        hex(&*keyed(&*signing, text.as_bytes()))
     }
 
     /// The whole `Authorization` header.
@@ -77,6 +80,15 @@ impl Request<'_> {
             "{ALGORITHM} Credential={secret_id}/{}, SignedHeaders=content-type;host, Signature={}",
             self.scope(),
             self.signature(secret_key),
+        )
+    }
+
+    fn string_to_sign_for(&self, canonical_request: &str) -> String {
+        format!(
+            "{ALGORITHM}\n{}\n{}\n{}",
+            self.timestamp,
+            self.scope(),
+            hex(&Sha256::digest(canonical_request)),
         )
     }
 
@@ -95,7 +107,8 @@ fn keyed(key: &[u8], message: &[u8]) -> zeroize::Zeroizing<[u8; 32]> {
     zeroize::Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string");
         text

@@ -8,7 +8,7 @@ use crate::provider::error::Class;
 use crate::refresh::RefreshReply;
 use crate::store::{Held, Refresh};
 
-use Step::{Fail, Give, Hang};
+use Step::{Fail, Give, Hang, Panic};
 
 const THROTTLED: Class = Class::Throttled { retry_after: None };
 
@@ -35,6 +35,13 @@ async fn an_attempt_that_hangs_is_given_up_after_thirty_seconds() {
     pass(10 * MINUTE + 29 * SECOND).await;
     assert_eq!(running.calls(), 2);
     pass(2 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bug_in_a_provider_costs_an_attempt_and_no_more() {
+    let running = start([Give("AK1", HOUR), Panic, Give("AK3", HOUR)]);
+    pass(10 * MINUTE + 2 * SECOND).await;
     assert_eq!(running.served().as_deref(), Some("AK3"));
 }
 

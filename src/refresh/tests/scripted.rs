@@ -35,6 +35,7 @@ pub(super) enum Step {
     GiveIncomplete(&'static str),
     Fail(Class),
     Hang,
+    Panic,
 }
 
 pub(super) struct Script {
@@ -87,6 +88,7 @@ impl Provider for Script {
                 Step::GiveIncomplete(id) => Ok(obtained(keys(id, ""), HOUR)),
                 Step::Fail(class) => Err(ProviderError::new(class, format!("scripted {class:?}"))),
                 Step::Hang => std::future::pending().await,
+                Step::Panic => panic!("scripted"),
             }
         })
     }

@@ -1,0 +1,83 @@
+//! The accept loop of the admin socket and the metrics address: few connections, each bounded
+//! in head and time, drained at a stop.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// For a head, a body, and an idle connection.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest head of a request, in bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
+const MOST_CONNECTIONS: usize = 64;
+/// After a failure of `accept` that is not one connection's own, e.g. no more descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until `stop`, then lets answers finish; idle connections close at once. `handler`
+/// gets what `accept` told about the peer with each request.
+pub(super) async fn serve<A, S, P, H, R>(
+    name: &'static str,
+    accept: A,
+    handler: H,
+    stop: CancellationToken,
+) where
+    A: AsyncFn() -> io::Result<(S, P)>,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    P: Clone + Send + 'static,
+    H: Fn(P, Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    let accepting = async {
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            let (stream, peer) = match accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(name, %error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let handler = handler.clone();
+            let service = service_fn(move |request| {
+                let answer = handler(peer.clone(), request);
+                async { Ok::<_, Infallible>(answer.await) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .max_buf_size(LONGEST_HEAD)
+                .serve_connection(TokioIo::new(stream), service);
+            let connection = graceful.watch(connection);
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(name, %error, "connection broke");
+                }
+                drop(place);
+            });
+        }
+    };
+    stop.run_until_cancelled(accepting).await;
+    // The listener must be closed before the wait for what is under way.
+    drop(accept);
+    graceful.shutdown().await;
+}

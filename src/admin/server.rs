@@ -1,0 +1,190 @@
+//! The server of the admin socket.
+//!
+//! Who asks is what the kernel says (`SO_PEERCRED`); what is done is the daemon's business,
+//! behind [`Operations`]. What this module promises:
+//!
+//! 1. Reading status is for whoever can connect; the rest for root, the daemon's own user and
+//!    the configured operators.
+//! 2. An operation that has begun runs to its end, though the asker hangs up.
+//! 3. Every operation and every refusal is in the audit log, with the peer's uid.
+//! 4. A request is bounded in head, body and time, and so are the connections.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue, TRANSFER_ENCODING};
+use hyper::{Request, Response, StatusCode};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{Refusal, RefusalCode};
+use super::routes::{Route, error, forbidden_header, json, refuse, route};
+use super::{Operations, connections, operation};
+use crate::config::model::Principals;
+use crate::observe::audit::{self, Peer};
+
+/// Who may do more than read status.
+#[derive(Debug)]
+struct Rights {
+    operators: Arc<ArcSwap<Principals>>,
+    own_uid: u32,
+}
+
+impl Rights {
+    fn allow(&self, peer: &Peer) -> bool {
+        peer.uid.is_some_and(|uid| {
+            uid == 0 || uid == self.own_uid || self.operators.load().contains(uid, peer.gid)
+        })
+    }
+}
+
+/// Serves until `stop`, then lets answers finish. A reload may store other `operators`.
+pub async fn serve(
+    listener: UnixListener,
+    operations: Arc<dyn Operations>,
+    operators: Arc<ArcSwap<Principals>>,
+    stop: CancellationToken,
+) {
+    let rights = Arc::new(Rights {
+        operators,
+        own_uid: rustix::process::geteuid().as_raw(),
+    });
+    let accept = async move || {
+        let (stream, _) = listener.accept().await?;
+        let peer = peer_of(&stream);
+        Ok((stream, peer))
+    };
+    let handler = move |peer, request| {
+        let (operations, rights) = (Arc::clone(&operations), Arc::clone(&rights));
+        async move { answer(request, peer, operations, &rights).await }
+    };
+    connections::serve("admin", accept, handler, stop).await;
+}
+
+fn peer_of(stream: &UnixStream) -> Peer {
+    stream.peer_cred().map_or_else(
+        |_| Peer::default(),
+        |cred| Peer {
+            uid: Some(cred.uid()),
+            gid: Some(cred.gid()),
+            pid: cred.pid(),
+            unit: None,
+        },
+    )
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    peer: Peer,
+    operations: Arc<dyn Operations>,
+    rights: &Rights,
+) -> Response<Full<Bytes>> {
+    if let Some(header) = forbidden_header(request.headers()) {
+        audit::operator("request", &peer, header, &"refused: forbidden header");
+        return refuse(&Refusal::new(
+            RefusalCode::NotAllowed,
+            format!("requests with the header `{header}` are refused"),
+        ));
+    }
+    let operation = match route(request.method(), request.uri().path()) {
+        Route::Status => return json(StatusCode::OK, &operations.status()),
+        Route::Operation(operation) => operation,
+        Route::WrongMethod(allowed) => {
+            let mut response = error(
+                StatusCode::METHOD_NOT_ALLOWED,
+                &Refusal::new(RefusalCode::BadRequest, format!("the method is {allowed}")),
+            );
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static(allowed));
+            return response;
+        }
+        Route::Nowhere => {
+            return error(
+                StatusCode::NOT_FOUND,
+                &Refusal::new(RefusalCode::BadRequest, "there is nothing at this path"),
+            );
+        }
+    };
+    if !rights.allow(&peer) {
+        audit::operator(operation.as_str(), &peer, "", &"refused: not an operator");
+        let who = peer
+            .uid
+            .map_or_else(|| "an unknown uid".to_owned(), |uid| format!("uid {uid}"));
+        return refuse(&Refusal::new(
+            RefusalCode::NotAllowed,
+            format!("not allowed: {who} is not among [admin] operators"),
+        ));
+    }
+    let body = match body(request, operation.largest_body()).await {
+        Ok(body) => body,
+        Err(refusal) => return refuse(&refusal),
+    };
+    // A task of its own: if the asker hangs up, hyper drops our future, and an operation must
+    // not stop half-way.
+    tokio::spawn(async move { operation::carry_out(operation, &body, &peer, &*operations).await })
+        .await
+        .unwrap_or_else(|_| {
+            refuse(&Refusal::new(
+                RefusalCode::Internal,
+                "the operation failed: this is a bug in credvend, see its log",
+            ))
+        })
+}
+
+async fn body(request: Request<Incoming>, largest: usize) -> Result<Bytes, Refusal> {
+    let refusal = |what: String| Refusal::new(RefusalCode::BadRequest, what);
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        return Err(refusal("a body needs a Content-Length".to_owned()));
+    }
+    let limited = Limited::new(request.into_body(), largest).collect();
+    match timeout(connections::PATIENCE, limited).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(_)) => Err(refusal(format!(
+            "the body is cut short or longer than {largest} bytes"
+        ))),
+        Err(_) => Err(refusal("the body did not come in time".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_root_and_the_daemons_user_have_rights() {
+        let rights = Rights {
+            operators: Arc::new(ArcSwap::from_pointee(Principals {
+                users: [1000].into(),
+                groups: [50].into(),
+            })),
+            own_uid: 990,
+        };
+        let peer = |uid, gid| Peer {
+            uid: Some(uid),
+            gid: Some(gid),
+            ..Peer::default()
+        };
+        for (uid, gid, allowed) in [
+            (0, 0, true),
+            (990, 990, true),
+            (1000, 1, true),
+            (1001, 50, true),
+            (1001, 1, false),
+            (65534, 65534, false),
+        ] {
+            assert_eq!(
+                rights.allow(&peer(uid, gid)),
+                allowed,
+                "uid {uid}, gid {gid}"
+            );
+        }
+        assert!(!rights.allow(&Peer::default()), "a peer nobody knows");
+        rights.operators.store(Arc::default());
+        assert!(!rights.allow(&peer(1000, 1)), "after a reload");
+    }
+}

@@ -1,0 +1,235 @@
+//! The arguments, from which the help texts, the completions and the man pages are made.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::name::Name;
+
+/// Where the configuration is unless somebody says otherwise.
+pub(super) const DEFAULT_CONFIG: &str = "/etc/credvend/config.toml";
+
+/// Keeps temporary cloud credentials fresh and hands them out locally
+#[derive(Debug, Parser)]
+#[command(
+    name = "credvend",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(super) struct Arguments {
+    /// The configuration file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CREDVEND_CONFIG",
+        default_value = DEFAULT_CONFIG
+    )]
+    pub(super) config: PathBuf,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Judge the configuration
+    ///
+    /// Reads it as the daemon would and reports every mistake with file, line and hint. Secrets
+    /// that cannot be read from here are warnings.
+    Check,
+
+    /// Run the STS emulator alone
+    ///
+    /// A strict stand-in for the cloud's STS on a loopback address, for tests. Its faults are
+    /// scripted over HTTP, under /_emulator/.
+    Emulator(Emulator),
+
+    /// Show roles and listeners
+    ///
+    /// Per role: what is held, how refreshing goes, the access key id (shortened), when it
+    /// expires, when it is refreshed next, and the last error. Per listener: its state.
+    Status(Status),
+
+    /// Print the credentials of a role once
+    ///
+    /// They are read from a listener that serves the role natively, found through the
+    /// configuration or named by --socket, and that listener's access rules apply.
+    Get(Get),
+
+    /// Wait until a role's credentials are served
+    ///
+    /// Returns as soon as credentials with at least --min-remaining of life are served.
+    Wait(Wait),
+
+    /// Refresh roles now
+    ///
+    /// All of them if none is named; each at most once in 10 seconds.
+    Refresh(Refresh),
+
+    /// Read the configuration again
+    ///
+    /// Says what changed, or every mistake. Wrong files change nothing.
+    Reload,
+
+    /// Drop held credentials everywhere at once
+    ///
+    /// For incidents: what is held of these roles is neither served nor kept any longer, and is
+    /// replaced by a new set.
+    Forget(Forget),
+
+    /// Ask the cloud whose credentials a role holds
+    Whoami(Whoami),
+
+    /// Print a shell's completions
+    Completions(Completions),
+
+    /// Print the man page
+    Man(Man),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Emulator {
+    /// Where to listen: a loopback address; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9480")]
+    pub(super) listen: SocketAddr,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Status {
+    /// Print the daemon's own document
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// Show it again every 2 seconds
+    #[arg(long, conflicts_with = "check")]
+    pub(super) watch: bool,
+
+    /// Exit with 69 unless every role in use is fresh and nothing is failing
+    #[arg(long)]
+    pub(super) check: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Get {
+    /// Whose credentials
+    pub(super) role: Name,
+
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub(super) format: Format,
+
+    #[command(flatten)]
+    pub(super) from: From,
+}
+
+/// A spelling of credentials.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Format {
+    /// As the daemon serves them natively
+    Json,
+    /// For `credential_process` in an AWS profile
+    Process,
+    /// Lines of NAME=VALUE for a shell
+    Env,
+    /// As Tencent Cloud's instance metadata
+    Tencent,
+    /// As Huawei Cloud's instance metadata
+    Huawei,
+    /// As AWS container credentials
+    Aws,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct From {
+    /// Read from the listener with this Unix socket
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Wait {
+    /// Whose credentials
+    pub(super) role: Name,
+
+    /// How long they must be good for
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
+    pub(super) min_remaining: Duration,
+
+    /// How long to wait
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub(super) timeout: Duration,
+
+    #[command(flatten)]
+    pub(super) from: From,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Refresh {
+    /// Which roles; all if none is named
+    #[arg(value_name = "ROLE")]
+    pub(super) roles: Vec<Name>,
+}
+
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["roles", "all"])))]
+pub(super) struct Forget {
+    /// Which roles
+    #[arg(value_name = "ROLE")]
+    pub(super) roles: Vec<Name>,
+
+    /// Every role
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Whoami {
+    /// Whose credentials
+    pub(super) role: Name,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Completions {
+    /// For which shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Man {
+    /// Write the pages of all commands into this directory instead
+    #[arg(long, value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
+}
+
+/// A duration with a unit: `90s`, `30m`, `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| "a duration needs a number and a unit, e.g. `90s` or `30m`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arguments, Duration, duration};
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
+        for bad in ["", "90", "-5s", "5 parsecs"] {
+            assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+}

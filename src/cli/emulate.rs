@@ -1,0 +1,57 @@
+//! `emulator`: the stand-in for the cloud's STS, and what somebody needs to call it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::exit::{Exit, Failure};
+use super::output;
+use crate::emulator::{self, Running};
+
+/// Serves until the process is ended.
+pub(super) fn emulate(listen: SocketAddr) -> Result<Exit, Failure> {
+    let announce = |running: &Running| {
+        // Nobody reading along is no reason to stop serving.
+        if let Err(failure) = output::result(&announcement(running)) {
+            output::failure(&failure);
+        }
+    };
+    emulator::run_blocking(listen, announce)
+        .map(|()| Exit::Fine)
+        .map_err(|error| {
+            let exit = if error.kind() == io::ErrorKind::InvalidInput {
+                Exit::Usage
+            } else {
+                Exit::Unavailable
+            };
+            Failure::new(exit, error.to_string())
+        })
+}
+
+/// The endpoint, the key (made up at each start, good for nothing elsewhere) and the roles, as
+/// `name = "value"` so that they can be pasted into a configuration.
+fn announcement(running: &Running) -> String {
+    running.state.with_world(|world| {
+        let mut text = format!("endpoint = \"{}\"\n", running.endpoint());
+        if let Some(key) = world.first_key() {
+            output::append(
+                &mut text,
+                format_args!(
+                    "# TENCENTCLOUD_SECRET_ID={}\n# TENCENTCLOUD_SECRET_KEY={}\n",
+                    key.id,
+                    key.secret.expose()
+                ),
+            );
+        }
+        for role in world.roles() {
+            output::append(&mut text, format_args!("role-arn = \"{}\"\n", role.arn()));
+        }
+        output::append(
+            &mut text,
+            format_args!(
+                "# its calls so far: curl {}/_emulator/calls\n",
+                running.endpoint()
+            ),
+        );
+        text
+    })
+}

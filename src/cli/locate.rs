@@ -1,0 +1,230 @@
+//! Where the daemon listens, as far as a command needs to know: the admin socket, and the
+//! listeners that serve a role natively.
+//!
+//! The files are read here, not loaded and judged as the daemon does it: commands must go on
+//! working while somebody edits the configuration and makes a mistake in another place, and a
+//! program that only wants credentials need not look up every user and group first.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::exit::{Exit, Failure};
+use super::http_client::Target;
+
+const DEFAULT_ADMIN_SOCKET: &str = "/run/credvend/admin.sock";
+
+/// A listener that serves a role natively.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Access {
+    pub(super) target: Target,
+    /// The file of the token that it may ask for.
+    pub(super) token: Option<PathBuf>,
+}
+
+/// The admin socket of the daemon with this configuration; the default path if there is
+/// nothing to be read.
+pub(super) fn admin_socket(config: &Path) -> PathBuf {
+    read_all(config)
+        .unwrap_or_default()
+        .iter()
+        .find_map(|file| file.get("admin")?.get("socket")?.as_str())
+        .unwrap_or(DEFAULT_ADMIN_SOCKET)
+        .into()
+}
+
+/// The listeners that serve this role natively; Unix sockets first, as they are cheaper and
+/// need no token.
+pub(super) fn native_listeners(config: &Path, role: &str) -> Result<Vec<Access>, Failure> {
+    let files = read_all(config).map_err(|failure| {
+        failure.hint("`--socket PATH` names a listener's socket without the configuration")
+    })?;
+    choose(&files, role).map_err(|nothing| nothing.into_failure(config, role))
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum Nothing {
+    /// The known roles, to choose from.
+    NoSuchRole(BTreeSet<String>),
+    NotNative,
+}
+
+impl Nothing {
+    fn into_failure(self, config: &Path, role: &str) -> Failure {
+        let file = config.display();
+        match self {
+            Self::NoSuchRole(known) if known.is_empty() => {
+                Failure::new(Exit::Usage, format!("there is no role in {file}"))
+            }
+            Self::NoSuchRole(known) => {
+                let known = known.into_iter().collect::<Vec<_>>().join("`, `");
+                Failure::new(Exit::Usage, format!("there is no role `{role}` in {file}"))
+                    .hint(format!("there is `{known}`"))
+            }
+            Self::NotNative => Failure::new(
+                Exit::Misconfigured,
+                format!("no listener in {file} serves the role `{role}` natively"),
+            )
+            .hint(format!(
+                "name `{role}` in the `roles` and \"native\" in the `protocols` of a listener"
+            )),
+        }
+    }
+}
+
+fn choose(files: &[Table], role: &str) -> Result<Vec<Access>, Nothing> {
+    let tables = |name: &'static str| {
+        files
+            .iter()
+            .filter_map(move |file| file.get(name)?.as_table())
+            .flatten()
+    };
+    let mut known: BTreeSet<String> = tables("role").map(|(name, _)| name.clone()).collect();
+    let mut found = Vec::new();
+    for (_, listener) in tables("listener") {
+        let roles = strings(listener.get("roles"));
+        let serves = roles.contains(&role);
+        known.extend(roles.into_iter().map(str::to_owned));
+        // Without `protocols` a listener speaks natively, among others.
+        let natively = listener.get("protocols").is_none()
+            || strings(listener.get("protocols")).contains(&"native");
+        if serves && natively {
+            found.extend(access(listener));
+        }
+    }
+    if !found.is_empty() {
+        found.sort_by_key(|access| matches!(access.target, Target::Tcp(_)));
+        return Ok(found);
+    }
+    Err(if known.contains(role) {
+        Nothing::NotNative
+    } else {
+        Nothing::NoSuchRole(known)
+    })
+}
+
+fn access(listener: &Value) -> Option<Access> {
+    let address = listener.get("address")?.as_str()?;
+    let target = match address.strip_prefix("unix:") {
+        Some(path) => Target::Unix(path.into()),
+        None => Target::Tcp(address.parse().ok()?),
+    };
+    let token = listener.get("token").and_then(Value::as_str);
+    Some(Access {
+        target,
+        token: token
+            .and_then(|it| it.strip_prefix("file:"))
+            .map(Into::into),
+    })
+}
+
+fn strings(value: Option<&Value>) -> Vec<&str> {
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// The file and those of `conf.d` beside it. Of the latter, what cannot be read is left out.
+fn read_all(config: &Path) -> Result<Vec<Table>, Failure> {
+    let mut files = vec![read(config)?];
+    let beside = config.with_file_name("conf.d");
+    let entries = fs::read_dir(beside).into_iter().flatten().flatten();
+    let mut more: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    more.sort();
+    more.retain(|path| path.extension().is_some_and(|it| it == "toml"));
+    files.extend(more.iter().filter_map(|path| read(path).ok()));
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<Table, Failure> {
+    let wrong = |what: String| Failure::new(Exit::Misconfigured, what);
+    let text = fs::read_to_string(path)
+        .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
+    // The parser's own text would quote the line; its message alone names what is wrong.
+    text.parse::<Table>().map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+        wrong(format!(
+            "{}:{line}: {}",
+            path.display(),
+            error.message().replace('\n', ", ")
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = r#"
+        [admin]
+        socket = "/tmp/elsewhere.sock"
+        [role.app]
+        [role.lonely]
+        [listener.metadata]
+        address = "127.0.0.1:9470"
+        protocols = ["tencent"]
+        roles = ["app"]
+        [listener.tasks]
+        address = "127.0.0.1:9472"
+        protocols = ["aws-container", "native"]
+        roles = ["app"]
+        token = "file:/run/credvend/tasks.token"
+        [listener.app]
+        address = "unix:/run/credvend/app.sock"
+        roles = ["other", "app"]
+        mode = "a mistake that is of no concern here"
+    "#;
+
+    #[test]
+    fn unix_sockets_come_first_and_tokens_are_known() {
+        let files = [CONFIG.parse().unwrap()];
+        assert_eq!(
+            choose(&files, "app").unwrap(),
+            [
+                Access {
+                    target: Target::Unix("/run/credvend/app.sock".into()),
+                    token: None
+                },
+                Access {
+                    target: Target::Tcp("127.0.0.1:9472".parse().unwrap()),
+                    token: Some("/run/credvend/tasks.token".into())
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_role_is_told_from_one_that_nobody_serves() {
+        let files = [CONFIG.parse().unwrap()];
+        assert_eq!(choose(&files, "lonely"), Err(Nothing::NotNative));
+        let known = ["app", "lonely", "other"].map(str::to_owned).into();
+        assert_eq!(choose(&files, "nobody"), Err(Nothing::NoSuchRole(known)));
+    }
+
+    #[test]
+    fn the_admin_socket_may_stand_in_any_file_and_has_a_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("config.toml");
+        assert_eq!(admin_socket(&config), Path::new(DEFAULT_ADMIN_SOCKET));
+        fs::write(&config, "[role.app]\n").unwrap();
+        fs::create_dir(dir.path().join("conf.d")).unwrap();
+        fs::write(dir.path().join("conf.d/a.toml"), CONFIG).unwrap();
+        assert_eq!(admin_socket(&config), Path::new("/tmp/elsewhere.sock"));
+    }
+
+    #[test]
+    fn a_syntax_error_names_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("config.toml");
+        fs::write(&config, "[role.app]\nduration = 2h\n").unwrap();
+        let failure = native_listeners(&config, "app").unwrap_err();
+        assert_eq!(failure.exit, Exit::Misconfigured);
+        assert!(failure.message.contains("config.toml:2: "), "{failure}");
+    }
+}

@@ -1,0 +1,225 @@
+//! The commands that talk to the daemon over the admin socket.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::args::{Forget, Refresh, Whoami};
+use super::exit::{Exit, Failure};
+use super::http_client::{Answer, CallError, Question, Target, call};
+use super::locate::admin_socket;
+use super::output;
+use crate::admin::api::{
+    ErrorBody, Forgotten, Refreshed, RefusalBody, Reloaded, RoleQuestion, RoleSelection, Whose,
+};
+use crate::name::Name;
+
+/// An attempt takes 30 s at most, its wait for the budget of many roles excluded.
+const REFRESH_TIMEOUT: Duration = Duration::from_mins(5);
+/// One call to the cloud, or the files read again.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let message = error.to_string();
+        match error {
+            CallError::Forbidden { .. } => Self::new(Exit::NotAllowed, message)
+                .hint("the socket's mode, owner and group decide who may connect"),
+            CallError::Unreachable { .. } => Self::new(Exit::Unavailable, message)
+                .hint("`systemctl status credvend` says whether it runs"),
+            CallError::Garbled { .. } | CallError::TimedOut { .. } => {
+                Self::new(Exit::Unavailable, message)
+            }
+        }
+    }
+}
+
+/// Asks the daemon with this configuration.
+pub(super) async fn ask(config: &Path, question: Question) -> Result<Answer, Failure> {
+    let answer = call(&Target::Unix(admin_socket(config)), question).await?;
+    if answer.status == 200 {
+        return Ok(answer);
+    }
+    Err(if let Some(body) = answer.json::<RefusalBody>() {
+        Failure::new(
+            body.error.code.into(),
+            output::printable(&body.error.message),
+        )
+    } else {
+        let said = answer.json::<ErrorBody>().map_or_else(
+            || format!("status {}", answer.status),
+            |body| output::printable(&body.error.message),
+        );
+        Failure::new(Exit::Unavailable, format!("the daemon refused: {said}"))
+    })
+}
+
+/// The answer as the type it should be.
+pub(super) fn decode<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
+    answer.json().ok_or_else(|| {
+        Failure::new(Exit::Unavailable, "the daemon's answer cannot be read")
+            .hint("are the daemon and this command of the same version?")
+    })
+}
+
+async fn post<T: DeserializeOwned>(
+    config: &Path,
+    operation: &str,
+    request: &impl Serialize,
+    timeout: Duration,
+) -> Result<T, Failure> {
+    let body = serde_json::to_vec(request)
+        .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+    let question = Question::post(format!("/admin/v1/{operation}"), body, timeout);
+    decode(&ask(config, question).await?)
+}
+
+fn selection(roles: &[Name], all: bool) -> RoleSelection {
+    RoleSelection {
+        roles: roles.iter().map(ToString::to_string).collect(),
+        all,
+    }
+}
+
+/// Refreshes roles now and reports how it went.
+pub(super) async fn refresh(config: &Path, arguments: &Refresh) -> Result<Exit, Failure> {
+    let request = selection(&arguments.roles, false);
+    let done: Refreshed = post(config, "refresh", &request, REFRESH_TIMEOUT).await?;
+    let (text, exit) = report_refresh(&done);
+    output::result(&text)?;
+    Ok(exit)
+}
+
+fn report_refresh(done: &Refreshed) -> (String, Exit) {
+    let mut text = String::new();
+    let mut exit = Exit::Fine;
+    for role in &done.roles {
+        output::append(&mut text, format_args!("{}: {}", role.role, role.result));
+        if let Some(expires_at) = &role.expires_at {
+            output::append(&mut text, format_args!(", expires at {expires_at}"));
+        }
+        if let Some(message) = &role.message {
+            output::append(&mut text, format_args!(": {message}"));
+        }
+        text.push('\n');
+        // Asking twice in a row is fine as long as the first time brought something.
+        let fine = match role.result.as_str() {
+            "refreshed" => true,
+            "too-soon" => role.expires_at.is_some(),
+            _ => false,
+        };
+        if !fine {
+            exit = Exit::Unavailable;
+        }
+    }
+    if done.roles.is_empty() {
+        text.push_str("there are no roles\n");
+    }
+    (output::printable(&text), exit)
+}
+
+/// Makes the daemon read its configuration again.
+pub(super) async fn reload(config: &Path) -> Result<Exit, Failure> {
+    let done: Reloaded = post(config, "reload", &serde_json::Map::new(), TIMEOUT).await?;
+    for warning in &done.warnings {
+        output::message(&format!("warning: {}", output::printable(warning)));
+    }
+    let mut text = done.changes.join("\n");
+    if text.is_empty() {
+        text.push_str("nothing changed");
+    }
+    output::result(&format!("{}\n", output::printable(&text)))?;
+    Ok(Exit::Fine)
+}
+
+/// Makes the daemon drop held sets.
+pub(super) async fn forget(config: &Path, arguments: &Forget) -> Result<Exit, Failure> {
+    let request = selection(&arguments.roles, arguments.all);
+    let done: Forgotten = post(config, "forget", &request, TIMEOUT).await?;
+    let mut text = String::new();
+    for role in &done.roles {
+        output::append(&mut text, format_args!("{role}: forgotten\n"));
+    }
+    if done.roles.is_empty() {
+        text.push_str("nothing was held\n");
+    }
+    output::result(&output::printable(&text))?;
+    Ok(Exit::Fine)
+}
+
+/// Makes the daemon ask the cloud whose credentials it holds.
+pub(super) async fn whoami(config: &Path, arguments: &Whoami) -> Result<Exit, Failure> {
+    let request = RoleQuestion {
+        role: arguments.role.to_string(),
+    };
+    let whose: Whose = post(config, "whoami", &request, TIMEOUT).await?;
+    output::result(&output::printable(&format!(
+        "role     {}\naccount  {}\nuser     {}\narn      {}\nkind     {}\n",
+        whose.role, whose.account, whose.user, whose.arn, whose.kind
+    )))?;
+    Ok(Exit::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::api::RefreshOutcome;
+
+    fn outcome(result: &str, message: Option<&str>, held: bool) -> RefreshOutcome {
+        RefreshOutcome {
+            role: "app".into(),
+            result: result.into(),
+            message: message.map(Into::into),
+            expires_at: held.then(|| "2030-01-02T03:04:05Z".into()),
+        }
+    }
+
+    #[test]
+    fn one_failed_role_fails_the_refresh() {
+        for (case, outcomes, exit) in [
+            (
+                "all went well",
+                vec![outcome("refreshed", None, true)],
+                Exit::Fine,
+            ),
+            (
+                "one of two failed while its old set is held",
+                vec![
+                    outcome("failed", Some("no such role"), true),
+                    outcome("refreshed", None, true),
+                ],
+                Exit::Unavailable,
+            ),
+            (
+                "asked again at once",
+                vec![outcome("too-soon", Some("ask again in 9 s"), true)],
+                Exit::Fine,
+            ),
+            (
+                "asked again at once, nothing held",
+                vec![outcome("too-soon", Some("ask again in 9 s"), false)],
+                Exit::Unavailable,
+            ),
+        ] {
+            let done = Refreshed {
+                version: 1,
+                roles: outcomes,
+            };
+            assert_eq!(report_refresh(&done).1, exit, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_refresh_is_told_in_one_line_per_role() {
+        let done = Refreshed {
+            version: 1,
+            roles: vec![outcome("failed", Some("no\u{1b} such role"), true)],
+        };
+        assert_eq!(
+            report_refresh(&done).0,
+            "app: failed, expires at 2030-01-02T03:04:05Z: no\\u{1b} such role\n"
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! The one place that writes to the terminal: results to stdout, messages to stderr.
+//!
+//! A reader that went away (`credvend … | head`) is no error. Text that came from the daemon or
+//! a file passes [`printable`] on its way to a person, so that it cannot steer a terminal.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write};
+
+use super::exit::{Exit, Failure};
+
+/// Writes a result to stdout; colours are taken out unless it is a terminal that wants them.
+pub(super) fn result(text: &str) -> Result<(), Failure> {
+    raw_result(&mut anstream::stdout().lock(), text.as_bytes())
+}
+
+/// Writes bytes to stdout as they are.
+pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    raw_result(&mut io::stdout().lock(), bytes)
+}
+
+fn raw_result(stream: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
+    match stream.write_all(bytes).and_then(|()| stream.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Exit::Unavailable,
+            format!("cannot write the result: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Writes `credvend: message` to stderr.
+pub(super) fn message(text: &str) {
+    plain(&format!("credvend: {text}"));
+}
+
+/// Writes the message of a failure and its hint to stderr.
+pub(super) fn failure(failure: &Failure) {
+    message(&failure.message);
+    if let Some(hint) = &failure.hint {
+        plain(&format!("hint: {hint}"));
+    }
+}
+
+/// Writes text to stderr as it is, with a line feed at its end.
+pub(super) fn plain(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    // Nobody is left to be told that nobody can be told.
+    drop(writeln!(stderr, "{}", text.trim_end()));
+}
+
+/// Appends formatted text to a `String`, which cannot fail.
+pub(super) fn append(text: &mut String, more: fmt::Arguments<'_>) {
+    let written = text.write_fmt(more);
+    debug_assert!(written.is_ok(), "memory does not refuse");
+}
+
+/// Text with every control character escaped, except the line feeds of a longer report.
+pub(super) fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && character != '\n' {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn foreign_text_cannot_steer_a_terminal() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\u{9b}c\rd"),
+            "a\\u{1b}[2Jb\\u{9b}c\\rd"
+        );
+        assert_eq!(printable("line 1\nline 2 ü"), "line 1\nline 2 ü");
+    }
+}

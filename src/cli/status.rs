@@ -1,0 +1,340 @@
+//! `status`: the daemon's document as aligned text, and the judgement of `--check`.
+
+use std::io::{IsTerminal, stdout};
+use std::path::Path;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use tokio::time::sleep;
+
+use super::args;
+use super::exit::{Exit, Failure};
+use super::http_client::Question;
+use super::{operate, output};
+use crate::admin::api::{ListenerStatus, RoleStatus, Status};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// Clears the screen and goes to its top.
+const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
+
+/// Shows roles and listeners, once or until interrupted.
+pub(super) async fn status(config: &Path, arguments: &args::Status) -> Result<Exit, Failure> {
+    if !arguments.watch {
+        return show(config, arguments, "").await;
+    }
+    let terminal = stdout().is_terminal();
+    let before = if terminal && !arguments.json {
+        CLEAR
+    } else {
+        ""
+    };
+    show(config, arguments, before).await?;
+    loop {
+        sleep(WATCH_EVERY).await;
+        // A daemon that restarts comes back; whoever watches wants to see that.
+        if let Err(failure) = show(config, arguments, before).await {
+            output::failure(&failure);
+        } else if !terminal && !arguments.json {
+            output::result("\n")?;
+        }
+    }
+}
+
+async fn show(config: &Path, arguments: &args::Status, before: &str) -> Result<Exit, Failure> {
+    let answer = operate::ask(config, Question::get("/admin/v1/status", TIMEOUT)).await?;
+    // Even for `--json`: a document that cannot be read is not handed on.
+    let status: Status = operate::decode(&answer)?;
+    if arguments.json {
+        output::bytes(&answer.body)?;
+        if !answer.body.ends_with(b"\n") {
+            output::bytes(b"\n")?;
+        }
+    } else {
+        output::result(&format!("{before}{}", text(&status)))?;
+    }
+    let troubles = if arguments.check {
+        troubles(&status)
+    } else {
+        Vec::new()
+    };
+    for trouble in &troubles {
+        output::message(&output::printable(trouble));
+    }
+    Ok(if troubles.is_empty() {
+        Exit::Fine
+    } else {
+        Exit::Unavailable
+    })
+}
+
+/// What `--check` objects to, one sentence each.
+fn troubles(status: &Status) -> Vec<String> {
+    let roles = status.roles.iter().filter_map(role_trouble);
+    let listeners = status.listeners.iter().filter_map(listener_trouble);
+    roles.chain(listeners).collect()
+}
+
+fn role_trouble(role: &RoleStatus) -> Option<String> {
+    let fine = match role.refresh.as_str() {
+        "resting" => true,
+        "failing" | "needs-login" => false,
+        _ => role.held == "fresh",
+    };
+    let because = role
+        .last_error
+        .as_ref()
+        .map_or_else(String::new, |error| format!(": {}", error.message));
+    (!fine).then(|| {
+        format!(
+            "role `{}` is {}, {}{because}",
+            role.name, role.held, role.refresh
+        )
+    })
+}
+
+fn listener_trouble(listener: &ListenerStatus) -> Option<String> {
+    let because = listener
+        .error
+        .as_ref()
+        .map_or_else(String::new, |error| format!(": {error}"));
+    (listener.state != "listening").then(|| {
+        format!(
+            "listener `{}` at {} is {}{because}",
+            listener.name, listener.address, listener.state
+        )
+    })
+}
+
+/// Everything a person wants to see at a glance. Styled; [`output`] takes the styles out where
+/// there is no terminal.
+fn text(status: &Status) -> String {
+    let mut text = output::printable(&format!(
+        "credvend {}, pid {}, started {}, {}\n",
+        status.credvend, status.pid, status.started_at, status.config_file
+    ));
+    if !status.last_reload_successful {
+        text.push_str("the last reload was refused: the configuration before it is in force\n");
+    }
+    for note in &status.notes {
+        text.push_str(&output::printable(&format!("note: {note}\n")));
+    }
+    text.push('\n');
+    text.push_str(&aligned(
+        &[
+            "ROLE",
+            "HELD",
+            "REFRESH",
+            "KEY",
+            "EXPIRES IN",
+            "NEXT REFRESH",
+            "LAST ERROR",
+        ],
+        &status.roles.iter().map(role_row).collect::<Vec<_>>(),
+    ));
+    text.push('\n');
+    text.push_str(&aligned(
+        &[
+            "LISTENER",
+            "ADDRESS",
+            "STATE",
+            "PROTOCOLS",
+            "ROLES",
+            "ERROR",
+        ],
+        &status
+            .listeners
+            .iter()
+            .map(listener_row)
+            .collect::<Vec<_>>(),
+    ));
+    text
+}
+
+/// A cell and how it is shown.
+type Cell = (String, Style);
+
+fn plain(text: impl Into<String>) -> Cell {
+    (text.into(), Style::new())
+}
+
+fn coloured(word: &str) -> Cell {
+    let style = match word {
+        "fresh" | "listening" => AnsiColor::Green.on_default(),
+        "degraded" | "retrying" => AnsiColor::Yellow.on_default(),
+        "none" | "expired" | "failing" | "needs-login" | "failed" => {
+            AnsiColor::Red.on_default().bold()
+        }
+        _ => Style::new(),
+    };
+    (word.to_owned(), style)
+}
+
+fn role_row(role: &RoleStatus) -> Vec<Cell> {
+    let held = if role.refresh == "resting" {
+        plain(role.held.as_str()) // nobody misses anything
+    } else {
+        coloured(&role.held)
+    };
+    vec![
+        plain(role.name.as_str()),
+        held,
+        coloured(&role.refresh),
+        plain(role.access_key_id.as_deref().unwrap_or("-")),
+        plain(role.expires_in_seconds.map_or_else(|| "-".into(), spelled)),
+        plain(
+            role.next_refresh_in_seconds
+                .map_or_else(|| "-".into(), spelled),
+        ),
+        plain(
+            role.last_error
+                .as_ref()
+                .map_or("", |error| error.message.as_str()),
+        ),
+    ]
+}
+
+fn listener_row(listener: &ListenerStatus) -> Vec<Cell> {
+    vec![
+        plain(listener.name.as_str()),
+        plain(listener.address.as_str()),
+        coloured(&listener.state),
+        plain(listener.protocols.join(",")),
+        plain(listener.roles.join(",")),
+        plain(listener.error.as_deref().unwrap_or("")),
+    ]
+}
+
+/// Columns as wide as their widest cell; the last one is not filled up.
+fn aligned(heads: &[&str], rows: &[Vec<Cell>]) -> String {
+    let head = heads
+        .iter()
+        .map(|head| ((*head).to_owned(), Style::new().bold()))
+        .collect();
+    let rows: Vec<Vec<Cell>> = std::iter::once(&head)
+        .chain(rows)
+        .map(|row| row.iter().map(one_line).collect())
+        .collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells
+            .map(|(text, _)| text.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for ((cell, style), width) in row.iter().zip(&widths) {
+            let fill = " ".repeat(width - cell.chars().count() + 2);
+            output::append(&mut line, format_args!("{style}{cell}{style:#}{fill}"));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn one_line((text, style): &Cell) -> Cell {
+    (output::printable(text).replace('\n', " "), *style)
+}
+
+/// The two largest units that matter.
+fn spelled(seconds: u64) -> String {
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, _) => format!("{minutes}m {rest:02}s"),
+        (1..24, _) => format!("{hours}h {minutes:02}m"),
+        _ => format!("{}d {:02}h", hours / 24, hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::api::LastError;
+
+    fn role(held: &str, refresh: &str) -> RoleStatus {
+        RoleStatus {
+            name: "app".into(),
+            held: held.into(),
+            refresh: refresh.into(),
+            ..RoleStatus::default()
+        }
+    }
+
+    #[test]
+    fn check_objects_to_whatever_somebody_should_look_at() {
+        for (held, refresh, fine) in [
+            ("fresh", "idle", true),
+            ("fresh", "retrying", true),
+            ("none", "resting", true),
+            ("expired", "resting", true),
+            ("fresh", "failing", false),
+            ("fresh", "needs-login", false),
+            ("degraded", "retrying", false),
+            ("none", "idle", false),
+            ("expired", "retrying", false),
+        ] {
+            let found = role_trouble(&role(held, refresh));
+            assert_eq!(found.is_none(), fine, "{held}, {refresh}: {found:?}");
+        }
+        let failed = ListenerStatus {
+            name: "tasks".into(),
+            address: "127.0.0.1:9472".into(),
+            state: "failed".into(),
+            error: Some("the address is in use".into()),
+            ..ListenerStatus::default()
+        };
+        assert_eq!(
+            listener_trouble(&failed).unwrap(),
+            "listener `tasks` at 127.0.0.1:9472 is failed: the address is in use"
+        );
+    }
+
+    #[test]
+    fn the_text_is_aligned_and_holds_no_control_characters() {
+        let mut app = role("degraded", "retrying");
+        app.access_key_id = Some("AKIDabcd…wxyz".into());
+        app.expires_in_seconds = Some(125);
+        app.last_error = Some(LastError {
+            message: "no\u{1b}[2J answer\nat all".into(),
+            ..LastError::default()
+        });
+        let mut longer = role("fresh", "idle");
+        longer.name = "a-longer-name".into();
+        let status = Status {
+            roles: vec![app, longer],
+            ..Status::default()
+        };
+        let stripped = anstream::adapter::strip_str(&text(&status)).to_string();
+        let lines: Vec<&str> = stripped
+            .lines()
+            .skip_while(|it| !it.contains("HELD"))
+            .collect();
+        assert_eq!(
+            lines[..3],
+            [
+                "ROLE           HELD      REFRESH   KEY            EXPIRES IN  NEXT REFRESH  LAST ERROR",
+                "app            degraded  retrying  AKIDabcd…wxyz  2m 05s      -             \
+                 no\\u{1b}[2J answer at all",
+                "a-longer-name  fresh     idle      -              -           -",
+            ]
+        );
+    }
+
+    #[test]
+    fn durations_are_told_in_two_units() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m 00s"),
+            (3_600, "1h 00m"),
+            (86_400 + 7_200, "1d 02h"),
+        ] {
+            assert_eq!(spelled(seconds), text);
+        }
+    }
+}

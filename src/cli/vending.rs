@@ -1,0 +1,200 @@
+//! `get` and `wait`: a client of the native protocol like any other, with no rights of its own.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use hyper::header::{AUTHORIZATION, ETAG, HeaderValue, IF_NONE_MATCH};
+use tokio::time::{Instant, sleep};
+
+use super::args::{Format, From, Get, Wait};
+use super::exit::{Exit, Failure};
+use super::get_formats::Served;
+use super::http_client::{Answer, CallError, Question, Target, call};
+use super::locate::{Access, native_listeners};
+use super::output;
+use crate::admin::api::ErrorBody;
+use crate::clock::{Clock, SystemClock};
+use crate::name::Name;
+use crate::provider::secrets::{SecretRef, SecretSource};
+
+/// The daemon answers from memory, or holds a request for at most 1.5 s.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one request of `wait` is held. After it the whole answer is read again, since the
+/// expiry shown for a set may move while its `ETag` does not.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// Between two looks at a daemon that has nothing to hold a request for.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Prints a role's credentials.
+pub(super) async fn get(config: &Path, arguments: &Get) -> Result<Exit, Failure> {
+    let served = fetch_once(config, arguments).await.map_err(|failure| {
+        // Whoever runs a `credential_process` shows one line of it at most.
+        if arguments.format == Format::Process {
+            Failure::new(failure.exit, failure.message.replace('\n', " "))
+        } else {
+            failure
+        }
+    })?;
+    output::bytes(&served.render(arguments.format))?;
+    Ok(Exit::Fine)
+}
+
+async fn fetch_once(config: &Path, arguments: &Get) -> Result<Served, Failure> {
+    let role = &arguments.role;
+    let listeners = listeners(config, &arguments.from, role)?;
+    let answer = fetch(&listeners, role, None).await?;
+    parse(&answer, role)
+}
+
+/// Waits until a role's credentials are served and good for long enough.
+pub(super) async fn wait(config: &Path, arguments: &Wait) -> Result<Exit, Failure> {
+    let role = &arguments.role;
+    let listeners = listeners(config, &arguments.from, role)?;
+    let deadline = Instant::now() + arguments.timeout;
+    let mut known: Option<HeaderValue> = None;
+    let mut why_not = Failure::new(Exit::Unavailable, "nothing was tried yet");
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let hold = known.take().map(|etag| (etag, left.min(HOLD)));
+        match fetch(&listeners, role, hold).await {
+            Ok(answer) if answer.status == 304 => {}
+            Ok(answer) => {
+                let remaining = remaining(&parse(&answer, role)?, SystemClock.wall());
+                if remaining >= arguments.min_remaining {
+                    return Ok(Exit::Fine);
+                }
+                known = answer.headers.get(ETAG).cloned();
+                why_not = too_short(remaining, arguments.min_remaining);
+            }
+            Err(failure) if failure.exit == Exit::Unavailable => why_not = failure,
+            Err(failure) => return Err(failure),
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let seconds = arguments.timeout.as_secs();
+            let message = format!("gave up on `{role}` after {seconds} s: {}", why_not.message);
+            return Err(Failure { message, ..why_not });
+        }
+        sleep(PAUSE.min(left)).await;
+    }
+}
+
+fn remaining(served: &Served, now: SystemTime) -> Duration {
+    served.expires_at().duration_since(now).unwrap_or_default()
+}
+
+fn too_short(remaining: Duration, wanted: Duration) -> Failure {
+    Failure::new(
+        Exit::Unavailable,
+        format!(
+            "what is served is good for {} s, not for {} s",
+            remaining.as_secs(),
+            wanted.as_secs()
+        ),
+    )
+    .hint("`--min-remaining` says how long is long enough")
+}
+
+fn listeners(config: &Path, from: &From, role: &Name) -> Result<Vec<Access>, Failure> {
+    match &from.socket {
+        Some(path) => Ok(vec![Access {
+            target: Target::Unix(path.clone()),
+            token: None,
+        }]),
+        None => native_listeners(config, role.as_str()),
+    }
+}
+
+/// Asks one listener after the other until one has an answer. They all serve from the same
+/// memory, so one that says "not available" speaks for the rest.
+async fn fetch(
+    listeners: &[Access],
+    role: &Name,
+    hold: Option<(HeaderValue, Duration)>,
+) -> Result<Answer, Failure> {
+    let mut refused: Option<Failure> = None;
+    let mut unreachable: Option<Failure> = None;
+    for listener in listeners {
+        match call(&listener.target, question(listener, role, hold.as_ref())).await {
+            Ok(answer) => match judge(answer, listener, role) {
+                Err(failure) if failure.exit != Exit::Unavailable => {
+                    refused = refused.or(Some(failure));
+                }
+                done => return done,
+            },
+            Err(error @ CallError::Forbidden { .. }) => {
+                refused = refused.or_else(|| Some(error.into()));
+            }
+            Err(error) => unreachable = unreachable.or_else(|| Some(error.into())),
+        }
+    }
+    // A refusal says more than a listener that is not there.
+    Err(refused
+        .or(unreachable)
+        .unwrap_or_else(|| Failure::new(Exit::Internal, "no listener was asked")))
+}
+
+fn question(listener: &Access, role: &Name, hold: Option<&(HeaderValue, Duration)>) -> Question {
+    let mut path = format!("/v1/roles/{role}/credentials");
+    let mut timeout = ANSWER_TIMEOUT;
+    if let Some((_, held)) = hold {
+        output::append(&mut path, format_args!("?wait={}s", held.as_secs()));
+        timeout += *held;
+    }
+    let mut question = Question::get(path, timeout);
+    if let Some((etag, _)) = hold {
+        question.headers.insert(IF_NONE_MATCH, etag.clone());
+    }
+    // Without a readable token the answer decides: not every listener that has one asks for it.
+    if let Some(mut token) = listener.token.clone().and_then(token) {
+        token.set_sensitive(true);
+        question.headers.insert(AUTHORIZATION, token);
+    }
+    question
+}
+
+fn token(file: std::path::PathBuf) -> Option<HeaderValue> {
+    let secret = SecretSource::new(SecretRef::File(file)).read().ok()?;
+    HeaderValue::from_str(secret.expose()).ok()
+}
+
+fn judge(answer: Answer, listener: &Access, role: &Name) -> Result<Answer, Failure> {
+    if matches!(answer.status, 200 | 304) {
+        return Ok(answer);
+    }
+    let said = answer.json::<ErrorBody>().map_or_else(
+        || format!("status {}", answer.status),
+        |body| output::printable(&body.error.message).replace('\n', " "),
+    );
+    let target = &listener.target;
+    Err(match answer.status {
+        401 => {
+            let failure = Failure::new(Exit::NotAllowed, format!("{target} wants a token: {said}"));
+            match &listener.token {
+                Some(file) => failure.hint(format!("it is read from {}", file.display())),
+                None => failure,
+            }
+        }
+        403 => Failure::new(Exit::NotAllowed, format!("{target} refuses: {said}")),
+        404 => Failure::new(
+            Exit::Usage,
+            format!("{target} has no role `{role}`: {said}"),
+        ),
+        _ => Failure::new(
+            Exit::Unavailable,
+            format!("no credentials for `{role}`: {said}"),
+        )
+        .hint("`credvend status` shows why"),
+    })
+}
+
+fn parse(answer: &Answer, role: &Name) -> Result<Served, Failure> {
+    Served::parse(&answer.body, role).map_err(|what| {
+        Failure::new(
+            Exit::Unavailable,
+            format!("the daemon's answer is of no use: {what}"),
+        )
+    })
+}

@@ -1,0 +1,163 @@
+//! Several files as one document: every table once, whichever file it stands in.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::findings::Findings;
+use super::mask;
+use super::reader::{Table, Value};
+use super::report::{Message, Severity};
+use super::source::{Place, SourceFile};
+use crate::name::Name;
+
+/// Tables that are there once.
+const SINGLE: [&str; 5] = ["daemon", "admin", "metrics", "upstream", "limits"];
+/// Tables of tables with names.
+const NAMED: [&str; 3] = ["key", "role", "listener"];
+/// Tables of tables that a later version understands.
+const LATER: [&str; 2] = ["login", "sink"];
+
+/// One file and what the TOML parser made of it. Without `Debug`, as it holds all values.
+pub(super) struct Parsed<'t> {
+    file: &'t SourceFile,
+    tree: Result<Spanned<DeTable<'t>>, Box<toml::de::Error>>,
+    masks: Vec<Range<usize>>,
+}
+
+impl<'t> Parsed<'t> {
+    pub(super) fn new(file: &'t SourceFile) -> Self {
+        let tree = DeTable::parse(file.text()).map_err(Box::new);
+        let masks = match &tree {
+            Ok(root) => mask::of_document(root.get_ref()),
+            Err(_) => Vec::new(),
+        };
+        Self { file, tree, masks }
+    }
+}
+
+/// The tables of all files.
+pub(super) struct Document<'f, 'd> {
+    single: BTreeMap<&'static str, Table<'f, 'd>>,
+    named: BTreeMap<&'static str, Vec<(Name, Table<'f, 'd>)>>,
+    /// Whether every file could be parsed. If not, what is missing may stand in one of them.
+    pub(super) complete: bool,
+}
+
+impl<'f, 'd> Document<'f, 'd> {
+    /// Reads the top level of each file.
+    pub(super) fn gather(parsed: &'d [Parsed<'d>], findings: &'f Findings<'d>) -> Self {
+        let mut document = Self {
+            single: BTreeMap::new(),
+            named: BTreeMap::new(),
+            complete: true,
+        };
+        for parsed in parsed {
+            match &parsed.tree {
+                Ok(root) => {
+                    let place = Place::new(parsed.file, 0..0, Some(&parsed.masks));
+                    let root: &'d DeTable<'d> = root.get_ref();
+                    document.add(Table::root(findings, place, root), findings);
+                }
+                Err(error) => {
+                    document.complete = false;
+                    findings.add(syntax_error(parsed.file, error));
+                }
+            }
+        }
+        document
+    }
+
+    fn add(&mut self, mut root: Table<'f, 'd>, findings: &'f Findings<'d>) {
+        for kind in SINGLE {
+            let Some(table) = root.optional(kind, Value::table) else {
+                continue;
+            };
+            if let Some(first) = self.single.get(kind) {
+                defined_twice(findings, kind, table.place(), first.place());
+            } else {
+                self.single.insert(kind, table);
+            }
+        }
+        for kind in NAMED {
+            for (name, value) in root.optional(kind, Value::entries).unwrap_or_default() {
+                self.add_named(kind, name, &value, findings);
+            }
+        }
+        for kind in LATER {
+            for (name, value) in root.optional(kind, Value::entries).unwrap_or_default() {
+                let text = format!("`{kind}.{name}`: a {kind} is not supported by this version");
+                findings.mistake(value.key_place(), text, None);
+            }
+        }
+        root.finish();
+    }
+
+    fn add_named(
+        &mut self,
+        kind: &'static str,
+        name: &str,
+        value: &Value<'f, 'd>,
+        findings: &'f Findings<'d>,
+    ) {
+        let name = match name.parse::<Name>() {
+            Ok(name) => name,
+            Err(error) => {
+                let text = format!("`{}` is not a name for a {kind}", mask::quotable(name));
+                findings.mistake(value.key_place(), text, error.to_string());
+                return;
+            }
+        };
+        let Some(table) = value.table() else { return };
+        let others = self.named.entry(kind).or_default();
+        match others.iter().find(|(other, _)| *other == name) {
+            Some((_, first)) => {
+                let path = format!("{kind}.{name}");
+                defined_twice(findings, &path, table.place(), first.place());
+            }
+            None => others.push((name, table)),
+        }
+    }
+
+    /// Takes a table that is there once.
+    pub(super) fn single(&mut self, kind: &str) -> Option<Table<'f, 'd>> {
+        self.single.remove(kind)
+    }
+
+    /// Takes all tables of a kind.
+    pub(super) fn named(&mut self, kind: &str) -> Vec<(Name, Table<'f, 'd>)> {
+        self.named.remove(kind).unwrap_or_default()
+    }
+
+    /// The names in use, with their places.
+    pub(super) fn names(&self, kind: &str) -> BTreeMap<Name, Place<'d>> {
+        let tables = self.named.get(kind).into_iter().flatten();
+        tables
+            .map(|(name, table)| (name.clone(), table.place().clone()))
+            .collect()
+    }
+}
+
+fn defined_twice(findings: &Findings<'_>, path: &str, second: &Place<'_>, first: &Place<'_>) {
+    let text = format!("[{path}] is defined twice");
+    let hint = "keep one of the two".to_owned();
+    findings.add(
+        Message::at(Severity::Mistake, second, text, Some(hint)).and("first defined here", first),
+    );
+}
+
+fn syntax_error(file: &SourceFile, error: &toml::de::Error) -> Message {
+    let span = error.span().unwrap_or_default();
+    let place = Place::new(file, span, None);
+    let hint = match error.message() {
+        "duplicate key" => "this key or table stands above already; keep one of the two",
+        text if text.starts_with("string values must be quoted") => {
+            "write text in quotes, durations such as \"2h\" too"
+        }
+        _ => "text needs quotes, and brackets and quotes come in pairs",
+    };
+    let text = format!("not valid TOML: {}", error.message());
+    Message::at(Severity::Mistake, &place, text, Some(hint.to_owned()))
+}

@@ -1,0 +1,71 @@
+//! `[limits]`: how many calls per second each endpoint gets from this host.
+
+use std::collections::BTreeMap;
+
+use super::model::{CloudLimits, Limits};
+use super::reader::{Complaint, Table, Value};
+use super::values;
+
+/// Actions of Tencent's STS that may have a budget of their own, with the default where it is
+/// not the general one (documented for the service: 600/s AssumeRole, 200/s SAML).
+const TENCENT_ACTIONS: [(&str, Option<f64>); 5] = [
+    ("assume-role", None),
+    ("assume-role-with-saml", None),
+    ("assume-role-with-web-identity", Some(20.0)),
+    ("get-caller-identity", Some(20.0)),
+    ("get-federation-token", None),
+];
+const TENCENT_DEFAULT: f64 = 50.0;
+const HUAWEI_DEFAULT: f64 = 10.0;
+
+/// The budgets of one host: the account's, divided by the hosts that share it.
+pub(super) fn limits(mut table: Option<Table<'_, '_>>) -> Limits {
+    let mut fleet_size = None;
+    let mut tencent = None;
+    let mut huawei = None;
+    if let Some(table) = &mut table {
+        fleet_size = table.optional("fleet-size", fleet_size_of);
+        tencent = table.optional("tencent", Value::table);
+        huawei = table.optional("huawei", Value::table);
+    }
+    if let Some(table) = table {
+        table.finish();
+    }
+    let hosts = fleet_size.unwrap_or(1.0);
+    Limits {
+        tencent: cloud(tencent, TENCENT_DEFAULT, &TENCENT_ACTIONS, hosts),
+        huawei: cloud(huawei, HUAWEI_DEFAULT, &[], hosts),
+    }
+}
+
+fn fleet_size_of(value: &Value<'_, '_>) -> Option<f64> {
+    match u32::try_from(value.integer()?) {
+        Ok(hosts) if hosts > 0 => Some(f64::from(hosts)),
+        Ok(_) | Err(_) => {
+            value.complain(Complaint::new("must be the number of hosts, at least 1"));
+            None
+        }
+    }
+}
+
+fn cloud(
+    mut table: Option<Table<'_, '_>>,
+    usual: f64,
+    known: &[(&'static str, Option<f64>)],
+    hosts: f64,
+) -> CloudLimits {
+    let mut read = |key| {
+        let table = table.as_mut()?;
+        table.optional(key, |value| value.parsed(values::rate))
+    };
+    let default = read("default").unwrap_or(usual) / hosts;
+    let mut actions = BTreeMap::new();
+    for (action, its_default) in known {
+        let rate = read(action).or(*its_default).map(|rate| rate / hosts);
+        actions.insert((*action).to_owned(), rate.unwrap_or(default));
+    }
+    if let Some(table) = table {
+        table.finish();
+    }
+    CloudLimits { default, actions }
+}

@@ -1,0 +1,245 @@
+//! `[listener.NAME]`: one address, and who may have what there in which format.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::access;
+use super::address::{address, is_local};
+use super::daemon::not_local;
+use super::mask::quotable;
+use super::model::{Address, Instance, Listener, Protocol, Role};
+use super::reader::{Complaint, Table, Value, suggestion};
+use super::source::Place;
+use super::values;
+use crate::credentials::Cloud;
+use crate::name::Name;
+
+/// Names that socket units and metrics use for the daemon's own addresses.
+const RESERVED: [&str; 2] = ["admin", "metrics"];
+/// Protocols that later versions are to have.
+const LATER: [&str; 4] = ["alibaba", "aws-imds", "huawei", "huawei-container"];
+
+/// The roles of a configuration.
+#[derive(Debug)]
+pub(super) struct Roles<'r, 'd> {
+    /// All that are defined, wrong ones included.
+    pub(super) places: &'r BTreeMap<Name, Place<'d>>,
+    /// Those that are right.
+    pub(super) read: &'r BTreeMap<Name, Role>,
+    /// Whether all files could be read, so that what is missing is missing.
+    pub(super) complete: bool,
+}
+
+/// What a protocol is for, where that matters to who may reach it.
+fn is_for_anybody(protocol: Protocol) -> bool {
+    match protocol {
+        // Behind a token, so not bound to this host.
+        Protocol::AwsContainer | Protocol::Native => true,
+        Protocol::Tencent => false,
+    }
+}
+
+fn is_container(protocol: Protocol) -> bool {
+    match protocol {
+        Protocol::AwsContainer => true,
+        Protocol::Native | Protocol::Tencent => false,
+    }
+}
+
+/// The metadata protocol that a cloud's SDKs speak, if this version has it.
+pub(super) fn metadata_protocol(cloud: Cloud) -> Option<Protocol> {
+    match cloud {
+        Cloud::Tencent => Some(Protocol::Tencent),
+        Cloud::Huawei => None,
+    }
+}
+
+pub(super) fn listener(
+    name: &Name,
+    mut table: Table<'_, '_>,
+    roles: &Roles<'_, '_>,
+) -> Option<Listener> {
+    if RESERVED.contains(&name.as_str()) {
+        let text = format!("`{name}` is a reserved name for a listener");
+        let hint = format!("its own table is [{name}]; choose another name here");
+        table.complain(text, hint);
+    }
+    let address = table.required(
+        "address",
+        "such as \"127.0.0.1:9470\" or \"unix:/run/credvend/app.sock\"",
+        |value| value.parsed(address),
+    );
+    let vended = table.required("roles", "the names of what may be vended here", |value| {
+        vended(value, roles)
+    });
+    let chosen = table.get("protocols");
+    let protocols = chosen.as_ref().and_then(protocols);
+    let allow = table.optional("allow", access::allow);
+    let hosts = table.optional("hosts", access::hosts);
+    let token = table.optional("token", |value| value.parsed(values::file_reference));
+    let access = access::socket(&mut table);
+    let allow_remote = table.optional("allow-remote", Value::flag).unwrap_or(false);
+    let instance = table.optional("instance", instance);
+    table.not_yet("imds-v1");
+
+    let protocols = match (protocols, &chosen) {
+        (Some(protocols), _) => protocols,
+        (None, Some(_)) => BTreeSet::new(), // wrong, and noted
+        (None, None) => usual(vended.as_deref().unwrap_or_default(), roles, allow_remote),
+    };
+    if let Some(address) = &address {
+        check_reach(&mut table, address, allow_remote, &protocols);
+    }
+    table.finish();
+    Some(Listener {
+        name: name.clone(),
+        address: address?,
+        protocols,
+        roles: vended?,
+        allow,
+        hosts: hosts.unwrap_or_default(),
+        token,
+        access,
+        allow_remote,
+        instance,
+    })
+}
+
+/// Native, and the metadata protocol of each role's cloud where only this host can reach it.
+fn usual(vended: &[Name], roles: &Roles<'_, '_>, allow_remote: bool) -> BTreeSet<Protocol> {
+    let clouds = vended.iter().filter_map(|name| roles.read.get(name));
+    let metadata = clouds.filter_map(|role| metadata_protocol(role.cloud));
+    metadata
+        .filter(|protocol| !allow_remote || is_for_anybody(*protocol))
+        .chain([Protocol::Native])
+        .collect()
+}
+
+/// What hangs on the kind of address: who can reach it, and with what in hand.
+fn check_reach(
+    table: &mut Table<'_, '_>,
+    address: &Address,
+    allow_remote: bool,
+    protocols: &BTreeSet<Protocol>,
+) {
+    let has_token = table.get("token").is_some();
+    let ip = match address {
+        Address::Unix(_) => {
+            if allow_remote && let Some(value) = table.get("allow-remote") {
+                value.complain(
+                    Complaint::new("means nothing for a Unix socket").hint("take it out"),
+                );
+            }
+            return;
+        }
+        Address::Tcp(address) => address.ip(),
+    };
+    for key in ["mode", "owner", "group"] {
+        if let Some(value) = table.get(key) {
+            value.complain(
+                Complaint::new("means nothing for a TCP address")
+                    .hint("who may connect is said by `allow`"),
+            );
+        }
+    }
+    if !is_local(ip) && !allow_remote {
+        not_local(
+            table,
+            "`allow-remote = true` and a `token`, and serves only container protocols and `native`",
+        );
+    }
+    if allow_remote && !has_token {
+        table.missing(
+            "token",
+            "`allow-remote = true` requires one: \"file:/PATH\"",
+        );
+    } else if !has_token && let Some(container) = protocols.iter().find(|it| is_container(**it)) {
+        let hint = format!(
+            "protocol `{}` over TCP requires one: \"file:/PATH\", created if absent",
+            container.as_str()
+        );
+        table.missing("token", &hint);
+    }
+    if allow_remote
+        && let Some(local) = protocols.iter().find(|it| !is_for_anybody(**it))
+        && let Some(value) = table.get("protocols")
+    {
+        value.complain(
+            Complaint::new(format!(
+                "contains `{}`, which has no token and so cannot be served with `allow-remote`",
+                local.as_str()
+            ))
+            .hint("only container protocols and `native` can"),
+        );
+    }
+}
+
+fn protocols(value: &Value<'_, '_>) -> Option<BTreeSet<Protocol>> {
+    let protocols = value.list(|item| item.parsed(protocol))?;
+    if protocols.is_empty() {
+        value.complain(
+            Complaint::new("is empty").hint("leave it out for the default, or name a protocol"),
+        );
+        return None;
+    }
+    Some(protocols.into_iter().collect())
+}
+
+fn protocol(text: &str) -> Result<Protocol, Complaint> {
+    let known = Protocol::ALL.into_iter().find(|it| it.as_str() == text);
+    known.ok_or_else(|| {
+        if LATER.contains(&text) {
+            return Complaint::new(format!("contains `{text}`, not supported by this version"));
+        }
+        Complaint {
+            text: format!("contains `{}`, which is no protocol", quotable(text)),
+            hint: suggestion(text, Protocol::ALL.iter().map(|it| it.as_str())),
+        }
+    })
+}
+
+fn vended(value: &Value<'_, '_>, roles: &Roles<'_, '_>) -> Option<Vec<Name>> {
+    let items = value.items()?;
+    if items.is_empty() {
+        value.complain(Complaint::new("is empty, so nothing could be vended here"));
+    }
+    let mut names: Vec<Name> = Vec::new();
+    for item in &items {
+        let text = item.text()?;
+        match roles.places.get_key_value(text) {
+            Some((name, _)) if names.contains(name) => {
+                item.complain(Complaint::new(format!("contains `{name}` twice")));
+            }
+            Some((name, _)) => names.push(name.clone()),
+            None if roles.complete => item.complain(Complaint {
+                text: format!("contains `{}`, which is no role", quotable(text)),
+                hint: suggestion(text, roles.places.keys().map(Name::as_str))
+                    .or_else(|| Some("define it: [role.NAME]".to_owned())),
+            }),
+            None => {}
+        }
+    }
+    Some(names)
+}
+
+fn instance(value: &Value<'_, '_>) -> Option<Instance> {
+    let mut table = value.table()?;
+    let mut read = |key| table.optional(key, |value| value.parsed(one_line));
+    let instance = Instance {
+        id: read("id"),
+        region: read("region"),
+        zone: read("zone"),
+    };
+    table.finish();
+    Some(instance)
+}
+
+/// Goes into an answer as it is.
+fn one_line(text: &str) -> Result<String, Complaint> {
+    let is_fine = |b: u8| b.is_ascii_graphic();
+    if !text.is_empty() && text.len() <= 128 && text.bytes().all(is_fine) {
+        return Ok(text.to_owned());
+    }
+    Err(Complaint::new(
+        "must be 1 to 128 visible characters of ASCII, without spaces",
+    ))
+}

@@ -1,0 +1,161 @@
+//! `[role.NAME.provider.KIND]`: one file per family of providers.
+//!
+//! To add a kind: a struct and a variant in the model, a reader in its family's file, and a
+//! line in [`KINDS`]; what identifies its credentials goes into the fingerprint.
+
+mod command;
+mod policy;
+mod tencent;
+
+use std::collections::BTreeMap;
+
+use super::host::Host;
+use super::mask::quotable;
+use super::model::{Provider, Source, Upstream};
+use super::reader::{Complaint, Table, Value, suggestion};
+use super::report::{Message, Severity};
+use super::source::Place;
+use crate::credentials::Cloud;
+use crate::name::Name;
+
+pub(super) use policy::canonical;
+pub(super) use tencent::account_of;
+
+/// What a provider may refer to, and the defaults from outside its table.
+#[derive(Debug)]
+pub(super) struct Surroundings<'s, 'd> {
+    pub(super) host: &'s Host,
+    /// `[upstream]`.
+    pub(super) upstream: &'s Upstream,
+    /// The cloud of each key; `None` where its table does not say.
+    pub(super) keys: &'s BTreeMap<Name, Option<Cloud>>,
+    pub(super) roles: &'s BTreeMap<Name, Place<'d>>,
+    /// Whether all files could be read, so that what is missing is missing.
+    pub(super) complete: bool,
+}
+
+type Reader = fn(&mut Table<'_, '_>, &Surroundings<'_, '_>) -> Option<(Cloud, Provider)>;
+
+/// Every kind and who reads it.
+const KINDS: [(&str, Reader); 6] = [
+    ("command", command::command),
+    ("tencent-assume-role", tencent::assume_role),
+    ("tencent-assume-role-with-saml", tencent::with_saml),
+    (
+        "tencent-assume-role-with-web-identity",
+        tencent::with_web_identity,
+    ),
+    ("tencent-get-federation-token", tencent::federation_token),
+    ("tencent-instance-metadata", tencent::instance_metadata),
+];
+
+/// Kinds that later versions are to have.
+const LATER: [&str; 7] = [
+    "huawei-agency-credentials",
+    "huawei-assume-agency",
+    "huawei-assume-agency-with-oidc",
+    "huawei-assume-agency-with-saml",
+    "huawei-identity-center",
+    "huawei-instance-metadata",
+    "tencent-identity-center",
+];
+
+/// What a provider's table gives as its `source`, whether or not all else in it is right.
+pub(super) fn raw_source<'d>(whole: &Value<'_, 'd>) -> Option<(&'d str, Place<'d>)> {
+    if !whole.is_table() {
+        return None;
+    }
+    let (_, provider) = whole.entries()?.into_iter().next()?;
+    if !provider.is_table() {
+        return None;
+    }
+    let entries = provider.entries()?;
+    let (_, source) = entries.into_iter().find(|(key, _)| *key == "source")?;
+    Some((source.as_text()?, source.place().clone()))
+}
+
+/// The table `provider` of a role, which has one table inside.
+pub(super) fn provider(
+    whole: &Value<'_, '_>,
+    surroundings: &Surroundings<'_, '_>,
+) -> Option<(Cloud, Provider)> {
+    let mut kinds = whole.entries()?;
+    kinds.sort_by_key(|(_, value)| value.place().span.start);
+    let mut kinds = kinds.into_iter();
+    let Some((kind, value)) = kinds.next() else {
+        whole.complain(
+            Complaint::new("says nothing of where the credentials come from").hint(format!(
+                "add a table such as [{}.tencent-assume-role]",
+                whole.path()
+            )),
+        );
+        return None;
+    };
+    for (_, other) in kinds {
+        value.findings().add(
+            Message::at(
+                Severity::Mistake,
+                other.key_place(),
+                "a role has one provider, and this is its second",
+                Some("make it a role of its own".to_owned()),
+            )
+            .and("the first is here", value.key_place()),
+        );
+    }
+    let Some((_, read)) = KINDS.iter().find(|(known, _)| *known == kind) else {
+        unknown_kind(&value, kind);
+        return None;
+    };
+    let mut table = value.table()?;
+    let read = read(&mut table, surroundings);
+    table.finish();
+    read
+}
+
+fn unknown_kind(value: &Value<'_, '_>, kind: &str) {
+    let place = value.key_place();
+    if LATER.contains(&kind) {
+        let text = format!("provider `{kind}` is not supported by this version");
+        value.findings().mistake(place, text, None);
+    } else {
+        let hint = suggestion(kind, KINDS.iter().map(|(known, _)| *known));
+        value.findings().mistake(
+            place,
+            format!("unknown provider `{}`", quotable(kind)),
+            hint,
+        );
+    }
+}
+
+/// The key or role named by a `source`.
+fn source(
+    value: &Value<'_, '_>,
+    surroundings: &Surroundings<'_, '_>,
+    cloud: Cloud,
+) -> Option<Source> {
+    let text = value.text()?;
+    if let Some((name, its_cloud)) = surroundings.keys.get_key_value(text) {
+        if let Some(other) = its_cloud.filter(|its| *its != cloud) {
+            value.complain(
+                Complaint::new(format!(
+                    "names a key of {other}, and this provider is {cloud}'s"
+                ))
+                .hint(format!("a [key.*] with `cloud = \"{cloud}\"`")),
+            );
+        }
+        return Some(Source::Key(name.clone()));
+    }
+    if let Some((name, _)) = surroundings.roles.get_key_value(text) {
+        return Some(Source::Role(name.clone()));
+    }
+    if surroundings.complete {
+        let known = surroundings.keys.keys().chain(surroundings.roles.keys());
+        let hint = suggestion(text, known.map(Name::as_str));
+        let text = format!("names `{}`, which is no key and no role", quotable(text));
+        value.complain(Complaint {
+            text,
+            hint: hint.or_else(|| Some("define it: [key.NAME] or [role.NAME]".to_owned())),
+        });
+    }
+    None
+}

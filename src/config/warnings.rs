@@ -1,0 +1,319 @@
+//! What is legal but unwise.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use super::findings::Findings;
+use super::listener::metadata_protocol;
+use super::model::{Address, Allow, Config, Listener, Protocol, Provider, Role, Source};
+use super::provider::account_of;
+use super::values::spoken;
+use crate::credentials::Cloud;
+use crate::provider::secrets::{SecretRef, SecretSource};
+
+/// Everything unwise about a correct configuration.
+pub(super) fn all(config: &Config, findings: &Findings<'_>) {
+    for role in config.roles.values() {
+        timing(role, findings);
+        account(role, findings);
+        ca_file(role, findings);
+        vended_nowhere(role, config, findings);
+    }
+    for listener in config.listeners.values() {
+        open_socket(listener, findings);
+        for role in listener
+            .roles
+            .iter()
+            .filter_map(|name| config.roles.get(name))
+        {
+            short_sessions(listener, role, findings);
+            foreign_protocol(listener, role, findings);
+        }
+    }
+    budgets(config, findings);
+}
+
+/// Secrets that are not to be had from here, or that others can have too.
+pub(super) fn secrets(findings: &Findings<'_>) {
+    for (reference, place) in findings.secrets() {
+        let mode = match &reference {
+            SecretRef::File(path) => std::fs::metadata(path)
+                .ok()
+                .map(|it| it.permissions().mode()),
+            SecretRef::Env(_) | SecretRef::Systemd(_) => None,
+        };
+        if let Err(error) = SecretSource::new(reference.clone()).read() {
+            let cause = std::error::Error::source(&error)
+                .map(|cause| format!(": {cause}"))
+                .unwrap_or_default();
+            findings.warning(
+                &place,
+                format!("a secret cannot be read from here: {error}{cause}"),
+                "what needs it fails until it can be; the rest works".to_owned(),
+            );
+        } else if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
+            findings.warning(
+                &place,
+                format!(
+                    "others can read or change `{reference}`: its mode is {:04o}",
+                    mode & 0o7777
+                ),
+                "make it 0600 or 0400, owned by the daemon's user".to_owned(),
+            );
+        }
+    }
+}
+
+/// The earliest age at which a replacement is planned.
+fn young(life: Duration) -> Duration {
+    (life / 6).max(Duration::from_mins(5).min(life / 3))
+}
+
+/// How long before expiry a set of this life is replaced.
+fn ahead(role: &Role, life: Duration) -> Duration {
+    let most = life.saturating_sub(young(life));
+    let usual = (life / 2).max(Duration::from_mins(50).min(most));
+    role.refresh_ahead.unwrap_or(usual).min(most)
+}
+
+/// The shortest life that clients are shown while refreshing works.
+fn shown_at_least(role: &Role, life: Duration) -> Duration {
+    let margin = Duration::from_mins(5).min(life / 12);
+    let slack = (life / 60).max(Duration::from_secs(15));
+    ahead(role, life).saturating_sub(margin + slack)
+}
+
+fn timing(role: &Role, findings: &Findings<'_>) {
+    let Some(life) = role.provider.duration() else {
+        return;
+    };
+    let most = life.saturating_sub(young(life));
+    if role.refresh_ahead.is_some_and(|ahead| ahead > most) {
+        findings.warning_at(
+            &[&format!("role.{}.refresh-ahead", role.name)],
+            format!(
+                "`refresh-ahead` is more than sessions of {} leave room for, so {} is used",
+                spoken(life),
+                spoken(most)
+            ),
+            "a new set is used for a while before the next one is asked for".to_owned(),
+        );
+    }
+    let shown = shown_at_least(role, life);
+    if role.min_remaining.is_some_and(|wanted| wanted > shown) {
+        findings.warning_at(
+            &[&format!("role.{}.min-remaining", role.name)],
+            format!(
+                "`min-remaining` cannot always be kept: before each refresh sessions of {} show \
+                 no more than {}",
+                spoken(life),
+                spoken(shown)
+            ),
+            "lower it, or raise `duration` or `refresh-ahead`".to_owned(),
+        );
+    }
+}
+
+fn account(role: &Role, findings: &Findings<'_>) {
+    let arn = match &role.provider {
+        Provider::TencentAssumeRole(it) => &it.role_arn,
+        Provider::TencentAssumeRoleWithWebIdentity(it) => &it.role_arn,
+        Provider::TencentAssumeRoleWithSaml(it) => &it.role_arn,
+        Provider::TencentGetFederationToken(_)
+        | Provider::TencentInstanceMetadata(_)
+        | Provider::Command(_) => return,
+    };
+    if let (Some(expected), Some(actual)) = (role.expected_account.as_deref(), account_of(arn))
+        && expected != actual
+    {
+        findings.warning_at(
+            &[&format!("role.{}.expected-account", role.name)],
+            format!("`role-arn` is of account {actual}, so nothing will ever be adopted"),
+            "correct one of the two".to_owned(),
+        );
+    }
+}
+
+fn ca_file(role: &Role, findings: &Findings<'_>) {
+    if let Some(path) = &role.provider.sts().upstream.ca_file
+        && let Err(error) = std::fs::File::open(path)
+    {
+        let own = format!(
+            "role.{}.provider.{}.ca-file",
+            role.name,
+            role.provider.kind()
+        );
+        findings.warning_at(
+            &[&own, "upstream.ca-file"],
+            format!(
+                "role `{}` cannot reach its cloud: `{}`: {error}",
+                role.name,
+                path.display()
+            ),
+            None,
+        );
+    }
+}
+
+fn vended_nowhere(role: &Role, config: &Config, findings: &Findings<'_>) {
+    let is_vended = config
+        .listeners
+        .values()
+        .any(|it| it.roles.contains(&role.name));
+    let is_source = config.roles.values().any(
+        |other| matches!(other.provider.source(), Some(Source::Role(name)) if *name == role.name),
+    );
+    if !is_vended && !is_source {
+        findings.warning_at(
+            &[&format!("role.{}", role.name)],
+            format!("role `{}` is kept fresh but vended nowhere", role.name),
+            "name it in the `roles` of a listener".to_owned(),
+        );
+    }
+}
+
+/// A socket that whoever is on this host may use.
+fn open_socket(listener: &Listener, findings: &Findings<'_>) {
+    let is_unix = matches!(listener.address, Address::Unix(_));
+    let is_narrowed = matches!(listener.allow, Some(Allow::Only(_)));
+    if is_unix && !is_narrowed && listener.access.mode & 0o002 != 0 {
+        findings.warning_at(
+            &[&format!("listener.{}.mode", listener.name)],
+            format!(
+                "every user of this host may connect to listener `{}`",
+                listener.name
+            ),
+            "use \"0660\" with a `group`, or name those meant in `allow`".to_owned(),
+        );
+    }
+}
+
+/// The life below which clients of a protocol ask again at every use: the COS tools and botocore
+/// are the most eager ones.
+fn window(protocol: Protocol) -> Option<Duration> {
+    match protocol {
+        Protocol::Tencent => Some(Duration::from_mins(10)),
+        Protocol::AwsContainer => Some(Duration::from_mins(15)),
+        Protocol::Native => None,
+    }
+}
+
+fn short_sessions(listener: &Listener, role: &Role, findings: &Findings<'_>) {
+    let Some(life) = role.provider.duration() else {
+        return;
+    };
+    let shown = shown_at_least(role, life);
+    let longest = listener
+        .protocols
+        .iter()
+        .filter_map(|protocol| Some((window(*protocol)?, *protocol)))
+        .max_by_key(|(window, _)| *window);
+    if let Some((window, protocol)) = longest
+        && shown < window
+    {
+        findings.warning_at(
+            &[
+                &format!(
+                    "role.{}.provider.{}.duration",
+                    role.name,
+                    role.provider.kind()
+                ),
+                &format!("role.{}", role.name),
+            ],
+            format!(
+                "sessions of {} are short for clients of listener `{}`: before a refresh they \
+                 show {}, and clients of `{}` ask again at every use below {}",
+                spoken(life),
+                listener.name,
+                spoken(shown),
+                protocol.as_str(),
+                spoken(window)
+            ),
+            "a `duration` of 1h or more suits all clients".to_owned(),
+        );
+    }
+}
+
+fn foreign_protocol(listener: &Listener, role: &Role, findings: &Findings<'_>) {
+    for cloud in [Cloud::Huawei, Cloud::Tencent] {
+        let Some(protocol) = metadata_protocol(cloud) else {
+            continue;
+        };
+        if cloud != role.cloud && listener.protocols.contains(&protocol) {
+            findings.warning_at(
+                &[
+                    &format!("listener.{}.protocols", listener.name),
+                    &format!("listener.{}.roles", listener.name),
+                ],
+                format!(
+                    "listener `{}` serves role `{}` of {} in the format of {cloud}'s metadata",
+                    listener.name, role.name, role.cloud
+                ),
+                "its clients will take the keys for those of the other cloud".to_owned(),
+            );
+        }
+    }
+}
+
+/// More refreshes than an endpoint's budget lets through.
+fn budgets(config: &Config, findings: &Findings<'_>) {
+    let mut wanted: BTreeMap<(&str, &str), (f64, usize)> = BTreeMap::new();
+    for role in config
+        .roles
+        .values()
+        .filter(|role| role.cloud == Cloud::Tencent)
+    {
+        let (Some(life), Some(action)) = (role.provider.duration(), action(&role.provider)) else {
+            continue;
+        };
+        let every = life
+            .saturating_sub(ahead(role, life))
+            .as_secs_f64()
+            .max(1.0);
+        let endpoint = role.provider.sts().endpoint.as_str();
+        let identity = role
+            .expected_account
+            .is_some()
+            .then_some("get-caller-identity");
+        for action in [Some(action), identity].into_iter().flatten() {
+            let (rate, roles) = wanted.entry((endpoint, action)).or_default();
+            *rate += 1.0 / every;
+            *roles += 1;
+        }
+    }
+    for ((endpoint, action), (rate, roles)) in wanted {
+        let budget = config.limits.tencent.per_second(action);
+        if rate > budget {
+            let first = config
+                .roles
+                .keys()
+                .next()
+                .map(|name| format!("role.{name}"));
+            findings.warning_at(
+                &[
+                    &format!("limits.tencent.{action}"),
+                    "limits.tencent.default",
+                    "limits.fleet-size",
+                    first.as_deref().unwrap_or_default(),
+                ],
+                format!(
+                    "keeping {roles} role(s) fresh takes {rate:.3} calls per second of {action} \
+                     at {endpoint}, and the budget is {budget:.3}"
+                ),
+                "ask for longer sessions, or raise [limits.tencent]".to_owned(),
+            );
+        }
+    }
+}
+
+/// The action that mints a role's sets, as `[limits]` names it.
+fn action(provider: &Provider) -> Option<&'static str> {
+    match provider {
+        Provider::TencentAssumeRole(_) => Some("assume-role"),
+        Provider::TencentAssumeRoleWithWebIdentity(_) => Some("assume-role-with-web-identity"),
+        Provider::TencentAssumeRoleWithSaml(_) => Some("assume-role-with-saml"),
+        Provider::TencentGetFederationToken(_) => Some("get-federation-token"),
+        Provider::TencentInstanceMetadata(_) | Provider::Command(_) => None,
+    }
+}

@@ -1,0 +1,358 @@
+//! Scripted trouble: what to do to which call, how often. Matching and counting only; the server
+//! acts.
+//!
+//! Faults stand in a list. A call takes the first one that matches it and uses it up by one; a
+//! call that matches none is answered properly. Every fault may in addition delay the call and
+//! move the emulator's clock for it alone.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Faults waiting at the same time.
+pub const MOST_FAULTS: usize = 10_000;
+
+/// Longest delay, and how long a hanging call hangs if its client never gives up.
+pub const LONGEST_DELAY: Duration = Duration::from_mins(10);
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// A valid set whose expiry lies before that of the one issued last.
+    Backwards,
+    /// Nothing but the delay; the answer is right.
+    Delay,
+    /// The cloud's error envelope with `code` and `message`.
+    ErrorCode,
+    /// A set that was over before it was issued.
+    Expired,
+    /// Status 200 and a body that is not JSON.
+    Garbage,
+    /// No answer at all.
+    Hang,
+    /// A set without its `field` (`Token` unless set).
+    Incomplete,
+    /// The connection is reset.
+    Reset,
+    /// Nothing but the moved clock of `skew_seconds`: in the checks and in `Date`.
+    Skew,
+    /// An HTTP `status` (503 unless set) with a page of HTML.
+    Status,
+    /// The cloud's error envelope, `RequestLimitExceeded` unless `code` is set.
+    Throttle,
+    /// Half of the right answer, then the connection closes.
+    Truncated,
+    /// A set of account 200000000001.
+    WrongAccount,
+}
+
+/// One entry of the script.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Only calls of this action; `InstanceMetadata` for the metadata paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// Only calls about the role of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    pub kind: FaultKind,
+    /// Calls it strikes; 1 unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// Strikes until the script is cleared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forever: bool,
+    /// HTTP status, for `status` and `throttle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Error code, for `error-code` and `throttle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Error message, for `error-code` and `throttle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Waited before anything else, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+    /// How far the emulator's clock is ahead (negative: behind) for this call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew_seconds: Option<i64>,
+    /// Sent as `Retry-After`, for `status` and `throttle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
+    /// What `incomplete` leaves out: `Token`, `TmpSecretId`, `TmpSecretKey`, `ExpiredTime`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// What a fault does to the set that is issued, as the ledger sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Twist {
+    Backwards,
+    Expired,
+    WrongAccount,
+}
+
+impl Fault {
+    /// Strikes the next call, whatever it is.
+    #[must_use]
+    pub fn new(kind: FaultKind) -> Self {
+        Self {
+            action: None,
+            role: None,
+            kind,
+            times: None,
+            forever: false,
+            status: None,
+            code: None,
+            message: None,
+            delay_ms: None,
+            skew_seconds: None,
+            retry_after_seconds: None,
+            field: None,
+        }
+    }
+
+    /// The cloud's error envelope with this code.
+    #[must_use]
+    pub fn error(code: &str, message: &str) -> Self {
+        Self {
+            code: Some(code.to_owned()),
+            message: Some(message.to_owned()),
+            ..Self::new(FaultKind::ErrorCode)
+        }
+    }
+
+    /// An HTTP status.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        Self {
+            status: Some(status),
+            ..Self::new(FaultKind::Status)
+        }
+    }
+
+    /// Restricted to one action.
+    #[must_use]
+    pub fn on_action(mut self, action: &str) -> Self {
+        self.action = Some(action.to_owned());
+        self
+    }
+
+    /// Restricted to one role.
+    #[must_use]
+    pub fn on_role(mut self, role: &str) -> Self {
+        self.role = Some(role.to_owned());
+        self
+    }
+
+    /// Strikes so many calls.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Strikes until cleared.
+    #[must_use]
+    pub fn forever(mut self) -> Self {
+        self.forever = true;
+        self
+    }
+
+    /// With a pause before it.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay_ms = Some(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// With the emulator's clock moved.
+    #[must_use]
+    pub fn skewed(mut self, seconds: i64) -> Self {
+        self.skew_seconds = Some(seconds);
+        self
+    }
+
+    pub(super) fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay_ms.unwrap_or(0)).min(LONGEST_DELAY)
+    }
+
+    pub(super) fn twist(&self) -> Option<Twist> {
+        match self.kind {
+            FaultKind::Backwards => Some(Twist::Backwards),
+            FaultKind::Expired => Some(Twist::Expired),
+            FaultKind::WrongAccount => Some(Twist::WrongAccount),
+            FaultKind::Delay
+            | FaultKind::ErrorCode
+            | FaultKind::Garbage
+            | FaultKind::Hang
+            | FaultKind::Incomplete
+            | FaultKind::Reset
+            | FaultKind::Skew
+            | FaultKind::Status
+            | FaultKind::Throttle
+            | FaultKind::Truncated => None,
+        }
+    }
+
+    /// Why this fault makes no sense, in one sentence.
+    fn mistake(&self) -> Option<&'static str> {
+        if self.times == Some(0) {
+            return Some("`times` is 0: leave the fault out");
+        }
+        if self.forever && self.times.is_some() {
+            return Some("`times` and `forever` exclude each other");
+        }
+        if self
+            .status
+            .is_some_and(|status| !(200..=599).contains(&status))
+        {
+            return Some("`status` is no HTTP status between 200 and 599");
+        }
+        if Duration::from_millis(self.delay_ms.unwrap_or(0)) > LONGEST_DELAY {
+            return Some("`delay_ms` is longer than ten minutes");
+        }
+        if self
+            .skew_seconds
+            .is_some_and(|skew| skew.unsigned_abs() > super::state::FARTHEST_OFFSET)
+        {
+            return Some("`skew_seconds` is more than a year");
+        }
+        match self.kind {
+            FaultKind::Delay if self.delay_ms.is_none() => Some("`delay` needs `delay_ms`"),
+            FaultKind::ErrorCode if self.code.is_none() => Some("`error-code` needs `code`"),
+            FaultKind::Skew if self.skew_seconds.is_none() => Some("`skew` needs `skew_seconds`"),
+            FaultKind::Backwards
+            | FaultKind::Delay
+            | FaultKind::ErrorCode
+            | FaultKind::Expired
+            | FaultKind::Garbage
+            | FaultKind::Hang
+            | FaultKind::Incomplete
+            | FaultKind::Reset
+            | FaultKind::Skew
+            | FaultKind::Status
+            | FaultKind::Throttle
+            | FaultKind::Truncated
+            | FaultKind::WrongAccount => None,
+        }
+    }
+
+    fn matches(&self, action: &str, role: Option<&str>) -> bool {
+        self.action.as_deref().is_none_or(|wanted| wanted == action)
+            && self
+                .role
+                .as_deref()
+                .is_none_or(|wanted| role == Some(wanted))
+    }
+}
+
+/// A list of faults that cannot be taken.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidFaults {
+    #[error("fault {number}: {mistake}")]
+    Mistake {
+        /// Counted from 1.
+        number: usize,
+        mistake: &'static str,
+    },
+    #[error("no more than {MOST_FAULTS} faults can wait; clear the script first")]
+    TooMany,
+}
+
+/// The faults still to come, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Script(Vec<Fault>);
+
+impl Script {
+    /// Appends all of them, or none.
+    pub(super) fn append(&mut self, faults: Vec<Fault>) -> Result<(), InvalidFaults> {
+        for (at, fault) in faults.iter().enumerate() {
+            if let Some(mistake) = fault.mistake() {
+                let number = at + 1;
+                return Err(InvalidFaults::Mistake { number, mistake });
+            }
+        }
+        if self.0.len() + faults.len() > MOST_FAULTS {
+            return Err(InvalidFaults::TooMany);
+        }
+        self.0.extend(faults);
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// What is left, with what is left of each `times`.
+    pub(super) fn list(&self) -> &[Fault] {
+        &self.0
+    }
+
+    /// The fault that strikes this call, used up by one.
+    pub(super) fn take(&mut self, action: &str, role: Option<&str>) -> Option<Fault> {
+        let at = self.0.iter().position(|f| f.matches(action, role))?;
+        let fault = self.0.get_mut(at)?;
+        let struck = fault.clone();
+        match fault.times.unwrap_or(1) {
+            _ if fault.forever => {}
+            0 | 1 => drop(self.0.remove(at)),
+            more => fault.times = Some(more - 1),
+        }
+        Some(struck)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, FaultKind, InvalidFaults, Script};
+
+    #[test]
+    fn the_first_match_strikes_as_often_as_it_says() {
+        let mut script = Script::default();
+        script
+            .append(vec![
+                Fault::status(500).on_role("batch"),
+                Fault::new(FaultKind::Reset)
+                    .on_action("AssumeRole")
+                    .times(2),
+                Fault::new(FaultKind::Hang).forever(),
+            ])
+            .unwrap();
+        let mut next = |action, role| script.take(action, role).map(|fault| fault.kind);
+        assert_eq!(next("AssumeRole", Some("app")), Some(FaultKind::Reset));
+        assert_eq!(next("AssumeRole", Some("batch")), Some(FaultKind::Status));
+        assert_eq!(next("AssumeRole", Some("batch")), Some(FaultKind::Reset));
+        for _ in 0..3 {
+            assert_eq!(next("AssumeRole", Some("batch")), Some(FaultKind::Hang));
+        }
+        assert_eq!(script.list().len(), 1);
+    }
+
+    #[test]
+    fn a_fault_that_cannot_do_what_it_says_is_refused_with_its_number() {
+        let none = Fault::new(FaultKind::Delay);
+        for (case, fault) in [
+            ("a delay without a length", none.clone()),
+            ("an error without a code", Fault::new(FaultKind::ErrorCode)),
+            ("a skew without seconds", Fault::new(FaultKind::Skew)),
+            ("zero times", Fault::status(500).times(0)),
+            ("times and forever", Fault::status(500).times(1).forever()),
+            ("a status of its own", Fault::status(99)),
+            (
+                "a delay of a day",
+                none.after(std::time::Duration::from_hours(24)),
+            ),
+            ("a skew of centuries", Fault::status(500).skewed(i64::MIN)),
+        ] {
+            let refused = Script::default().append(vec![Fault::status(503), fault]);
+            assert!(
+                matches!(refused, Err(InvalidFaults::Mistake { number: 2, .. })),
+                "{case}: {refused:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The cloud that is emulated: accounts with their long-lived keys, roles and identity
+//! providers, and the temporary keys issued so far.
+//!
+//! Nothing here knows HTTP or a wire format. What is not emulated: the *rights* of a key. A role
+//! is assumed by whoever its trust policy names; session policies are checked for their form and
+//! otherwise have no effect, because nothing but STS is there to be allowed or denied.
+
+mod issued;
+mod providers;
+mod trust;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use super::random::Random;
+use crate::secret::Secret;
+
+pub use issued::{Caller, IssuedKey};
+pub(super) use issued::{Issue, Issued, Ledger};
+pub(super) use providers::SAML_RECIPIENT;
+pub use providers::{OidcProvider, SamlProvider};
+pub use trust::{InvalidTrusted, Trusted};
+
+/// Account of the default world.
+pub const ACCOUNT: &str = "100000000001";
+/// The sub-user whose key the default world has.
+pub const USER: &str = "100000000002";
+/// Whose set a `wrong-account` fault hands out.
+pub const OTHER_ACCOUNT: &str = "200000000001";
+/// Longest session of a role unless it says otherwise: the longest there is.
+pub const LONGEST_SESSION: Duration = Duration::from_hours(12);
+
+/// Keys, roles and providers each: far above any test, and a bound.
+const MOST_OF_A_KIND: usize = 10_000;
+
+/// A long-lived access key.
+#[derive(Debug)]
+pub struct LongLivedKey {
+    pub id: String,
+    pub secret: Secret,
+    /// The account (owner uin).
+    pub account: String,
+    /// The user's uin; equal to the account for a root key.
+    pub uin: String,
+}
+
+/// A CAM role.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Role {
+    pub account: String,
+    pub name: String,
+    /// The cloud's number for it; generated when added.
+    pub id: String,
+    /// Longer sessions are refused, not clamped.
+    pub max_session: Duration,
+    pub trust: Vec<Trusted>,
+    /// Required from who assumes it, if set.
+    pub external_id: Option<String>,
+}
+
+impl Role {
+    /// A role of `account` that everybody in the account may assume, for up to twelve hours.
+    #[must_use]
+    pub fn new(account: &str, name: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            name: name.to_owned(),
+            id: String::new(),
+            max_session: LONGEST_SESSION,
+            trust: vec![Trusted::Account(account.to_owned())],
+            external_id: None,
+        }
+    }
+
+    /// As a `RoleArn` parameter names it.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        format!("qcs::cam::uin/{}:roleName/{}", self.account, self.name)
+    }
+}
+
+/// The role of the emulated CVM instance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Instance {
+    pub account: String,
+    pub role: String,
+    /// Life of a set when it appears; it is replaced at half of that.
+    pub session: Duration,
+}
+
+/// Everything the emulator believes in.
+#[derive(Debug, Default)]
+pub struct World {
+    keys: BTreeMap<String, LongLivedKey>,
+    roles: BTreeMap<(String, String), Role>,
+    oidc: BTreeMap<(String, String), OidcProvider>,
+    saml: BTreeMap<(String, String), SamlProvider>,
+    /// `None`: the metadata service has no role bound, and answers 404.
+    pub instance: Option<Instance>,
+    pub(super) ledger: Ledger,
+}
+
+impl World {
+    /// Nobody and nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Account 100000000001 with one sub-user's key, both with generated ids and secrets, roles
+    /// `app`, `batch`, `report`, `short` (sessions up to an hour), `partner` (external id
+    /// `example-external-id`), `chained` (only for role `app`), `web` (OIDC provider
+    /// `example-oidc`) and `staff` (SAML provider `example-saml`). `app` is the instance's role.
+    pub fn example() -> io::Result<Self> {
+        let mut world = Self::empty();
+        world.add_key(LongLivedKey {
+            id: format!("AKIDEXAMPLE{}", &short_id()?),
+            secret: Random::draw()?.secret().into(),
+            account: ACCOUNT.to_owned(),
+            uin: USER.to_owned(),
+        })?;
+        for name in ["app", "batch", "report"] {
+            world.add_role(Role::new(ACCOUNT, name))?;
+        }
+        let hour = Duration::from_hours(1);
+        let role = |name| Role::new(ACCOUNT, name);
+        let trusting = |name, trusted| Role {
+            trust: vec![trusted],
+            ..role(name)
+        };
+        world.add_role(Role {
+            max_session: hour,
+            ..role("short")
+        })?;
+        world.add_role(Role {
+            external_id: Some("example-external-id".to_owned()),
+            ..role("partner")
+        })?;
+        world.add_role(trusting("chained", Trusted::Role("app".to_owned())))?;
+        world.add_role(trusting("web", Trusted::Oidc("example-oidc".to_owned())))?;
+        world.add_role(trusting("staff", Trusted::Saml("example-saml".to_owned())))?;
+        world.add_oidc_provider(OidcProvider::new(ACCOUNT, "example-oidc")?)?;
+        world.add_saml_provider(SamlProvider::new(ACCOUNT, "example-saml"))?;
+        world.instance = Some(Instance {
+            account: ACCOUNT.to_owned(),
+            role: "app".to_owned(),
+            session: Duration::from_hours(6),
+        });
+        Ok(world)
+    }
+
+    /// Adds or replaces a long-lived key.
+    pub fn add_key(&mut self, key: LongLivedKey) -> io::Result<()> {
+        has_room(self.keys.len())?;
+        self.keys.insert(key.id.clone(), key);
+        Ok(())
+    }
+
+    /// Adds a key with a generated id and secret; returns the id.
+    pub fn generate_key(&mut self, account: &str, uin: &str) -> io::Result<String> {
+        let random = Random::draw()?;
+        let id = random.long_lived_id();
+        self.add_key(LongLivedKey {
+            id: id.clone(),
+            secret: random.secret().into(),
+            account: account.to_owned(),
+            uin: uin.to_owned(),
+        })?;
+        Ok(id)
+    }
+
+    /// Adds or replaces a role. An empty id is generated; a replaced role keeps its own.
+    pub fn add_role(&mut self, mut role: Role) -> io::Result<()> {
+        has_room(self.roles.len())?;
+        let place = (role.account.clone(), role.name.clone());
+        if role.id.is_empty() {
+            role.id = self.roles.get(&place).map_or_else(
+                || format!("46116860184{:08}", self.roles.len() + 27_000_001),
+                |known| known.id.clone(),
+            );
+        }
+        self.roles.insert(place, role);
+        Ok(())
+    }
+
+    /// Adds or replaces an OIDC provider.
+    pub fn add_oidc_provider(&mut self, provider: OidcProvider) -> io::Result<()> {
+        has_room(self.oidc.len())?;
+        let place = (provider.account.clone(), provider.name.clone());
+        self.oidc.insert(place, provider);
+        Ok(())
+    }
+
+    /// Adds or replaces a SAML provider.
+    pub fn add_saml_provider(&mut self, provider: SamlProvider) -> io::Result<()> {
+        has_room(self.saml.len())?;
+        let place = (provider.account.clone(), provider.name.clone());
+        self.saml.insert(place, provider);
+        Ok(())
+    }
+
+    /// The first long-lived key, by id: in the default world the only one.
+    #[must_use]
+    pub fn first_key(&self) -> Option<&LongLivedKey> {
+        self.keys.values().next()
+    }
+
+    #[must_use]
+    pub fn key(&self, id: &str) -> Option<&LongLivedKey> {
+        self.keys.get(id)
+    }
+
+    /// All long-lived keys, by id.
+    pub fn keys(&self) -> impl Iterator<Item = &LongLivedKey> {
+        self.keys.values()
+    }
+
+    #[must_use]
+    pub fn role(&self, account: &str, name: &str) -> Option<&Role> {
+        self.roles.get(&(account.to_owned(), name.to_owned()))
+    }
+
+    /// A role by the cloud's number for it.
+    #[must_use]
+    pub fn role_by_id(&self, account: &str, id: &str) -> Option<&Role> {
+        self.roles().find(|r| r.account == account && r.id == id)
+    }
+
+    /// All roles, by account and name.
+    pub fn roles(&self) -> impl Iterator<Item = &Role> {
+        self.roles.values()
+    }
+
+    #[must_use]
+    pub fn oidc_provider(&self, account: &str, name: &str) -> Option<&OidcProvider> {
+        self.oidc.get(&(account.to_owned(), name.to_owned()))
+    }
+
+    /// All OIDC providers, by account and name.
+    pub fn oidc_providers(&self) -> impl Iterator<Item = &OidcProvider> {
+        self.oidc.values()
+    }
+
+    #[must_use]
+    pub fn saml_provider(&self, account: &str, name: &str) -> Option<&SamlProvider> {
+        self.saml.get(&(account.to_owned(), name.to_owned()))
+    }
+
+    /// All SAML providers, by account and name.
+    pub fn saml_providers(&self) -> impl Iterator<Item = &SamlProvider> {
+        self.saml.values()
+    }
+
+    /// Whether anything at all belongs to this account.
+    #[must_use]
+    pub fn has_account(&self, account: &str) -> bool {
+        self.keys.values().any(|key| key.account == account)
+            || self.roles.values().any(|role| role.account == account)
+    }
+}
+
+fn short_id() -> io::Result<String> {
+    let id = Random::draw()?.long_lived_id();
+    Ok(id.chars().skip(4).take(21).collect())
+}
+
+fn has_room(count: usize) -> io::Result<()> {
+    if count < MOST_OF_A_KIND {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!(
+            "the emulator holds {MOST_OF_A_KIND} of these already; restart it"
+        )))
+    }
+}

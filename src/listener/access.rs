@@ -1,0 +1,207 @@
+//! Who may connect, decided from what the kernel says about the other end. Pure.
+//!
+//! 1. `allow` means what it says: who is not in it is refused, root included.
+//! 2. Without `allow`, TCP admits root and the daemon's own user; a Unix socket admits whoever
+//!    its mode let in.
+//! 3. A peer whose user the kernel did not tell is admitted only where anybody is.
+
+use std::fmt;
+
+use crate::config::model::{Address, Allow, Principals};
+use crate::name::Name;
+use crate::observe::audit::Peer;
+
+/// The rule of one listener.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Admission {
+    Anybody,
+    Only(Principals),
+    /// Root and this uid, the daemon's own.
+    RootAndSelf(u32),
+}
+
+/// What the kernel said about the other end of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Identity {
+    /// Nobody asked, since anybody is admitted.
+    NotAsked,
+    Known {
+        uid: u32,
+        gid: Option<u32>,
+        pid: Option<i32>,
+    },
+    /// No living socket on this host (and in this network namespace) is the other end.
+    NoSuchSocket,
+    /// The kernel gave no answer.
+    NoAnswer,
+}
+
+impl Admission {
+    /// The rule that `allow` stands for at `address`; `own` is the daemon's effective uid.
+    #[must_use]
+    pub fn new(allow: Option<&Allow>, address: &Address, own: u32) -> Self {
+        match (allow, address) {
+            (Some(Allow::Only(principals)), _) => Self::Only(principals.clone()),
+            (Some(Allow::AnyLocal), _) | (None, Address::Unix(_)) => Self::Anybody,
+            (None, Address::Tcp(_)) => Self::RootAndSelf(own),
+        }
+    }
+
+    /// Whether the kernel has to be asked who the peer is.
+    #[must_use]
+    pub fn needs_identity(&self) -> bool {
+        !matches!(self, Self::Anybody)
+    }
+
+    /// Whether this peer is let in.
+    #[must_use]
+    pub fn admits(&self, identity: Identity) -> bool {
+        match (self, identity) {
+            (Self::Anybody, _) => true,
+            (Self::Only(principals), Identity::Known { uid, gid, .. }) => {
+                principals.contains(uid, gid)
+            }
+            (Self::RootAndSelf(own), Identity::Known { uid, .. }) => uid == 0 || uid == *own,
+            (
+                Self::Only(_) | Self::RootAndSelf(_),
+                Identity::NotAsked | Identity::NoSuchSocket | Identity::NoAnswer,
+            ) => false,
+        }
+    }
+}
+
+impl Identity {
+    /// The uid, where known.
+    #[must_use]
+    pub fn uid(self) -> Option<u32> {
+        match self {
+            Self::Known { uid, .. } => Some(uid),
+            Self::NotAsked | Self::NoSuchSocket | Self::NoAnswer => None,
+        }
+    }
+
+    /// As audit events show it.
+    #[must_use]
+    pub fn peer(self) -> Peer {
+        match self {
+            Self::Known { uid, gid, pid } => Peer {
+                uid: Some(uid),
+                gid,
+                pid,
+                unit: None,
+            },
+            Self::NotAsked | Self::NoSuchSocket | Self::NoAnswer => Peer::default(),
+        }
+    }
+}
+
+/// Tells a refused peer who it is to us and which setting would let it in.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    pub listener: &'a Name,
+    pub identity: Identity,
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listener = self.listener;
+        match self.identity {
+            Identity::Known { uid, .. } => write!(
+                f,
+                "uid {uid} is not allowed to use listener `{listener}`: add it there, as in \
+                 allow = {{ users = [\"{uid}\"] }}"
+            ),
+            Identity::NoSuchSocket | Identity::NotAsked => write!(
+                f,
+                "the kernel knows no local socket at the other end of this connection (another \
+                 host or network namespace, or closed already), so listener `{listener}` cannot \
+                 tell who asks: use a Unix socket, or set allow = \"any-local\" there"
+            ),
+            Identity::NoAnswer => write!(
+                f,
+                "the kernel does not say who is at the other end of this connection (sock_diag \
+                 gives no answer), so listener `{listener}` cannot tell who asks: use a Unix \
+                 socket, or set allow = \"any-local\" there"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Admission, Identity, Refusal};
+    use crate::config::model::{Address, Allow, Principals};
+
+    const OWN: u32 = 990;
+
+    fn known(uid: u32, gid: u32) -> Identity {
+        Identity::Known {
+            uid,
+            gid: Some(gid),
+            pid: None,
+        }
+    }
+
+    #[test]
+    fn who_is_let_in() {
+        let tcp = Address::Tcp("127.0.0.1:1".parse().unwrap());
+        let unix = Address::Unix("/run/x".into());
+        let only = |users: &[u32], groups: &[u32]| {
+            Some(Allow::Only(Principals {
+                users: users.iter().copied().collect(),
+                groups: groups.iter().copied().collect(),
+            }))
+        };
+        let nobody = Some(Allow::Only(Principals {
+            users: BTreeSet::new(),
+            groups: BTreeSet::new(),
+        }));
+        for (case, allow, address, identity, admitted) in [
+            ("TCP, root", None, &tcp, known(0, 0), true),
+            ("TCP, ourselves", None, &tcp, known(OWN, 5), true),
+            ("TCP, a stranger", None, &tcp, known(1000, 0), false),
+            ("TCP, unknown", None, &tcp, Identity::NoSuchSocket, false),
+            ("TCP, no answer", None, &tcp, Identity::NoAnswer, false),
+            ("Unix, anybody", None, &unix, known(1000, 1000), true),
+            ("a user", only(&[7], &[]), &tcp, known(7, 1), true),
+            ("not root", only(&[7], &[]), &tcp, known(0, 0), false),
+            ("not ourselves", only(&[7], &[]), &tcp, known(OWN, 0), false),
+            ("a group", only(&[], &[4]), &unix, known(9, 4), true),
+            ("another group", only(&[], &[4]), &unix, known(9, 5), false),
+            ("an empty allow", nobody.clone(), &unix, known(0, 0), false),
+            (
+                "never asked",
+                only(&[7], &[]),
+                &tcp,
+                Identity::NotAsked,
+                false,
+            ),
+            (
+                "any local",
+                Some(Allow::AnyLocal),
+                &tcp,
+                Identity::NotAsked,
+                true,
+            ),
+        ] {
+            let admission = Admission::new(allow.as_ref(), address, OWN);
+            assert_eq!(admission.admits(identity), admitted, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_uid_and_the_setting() {
+        let text = Refusal {
+            listener: &"metadata".parse().unwrap(),
+            identity: known(1000, 1000),
+        }
+        .to_string();
+        assert!(text.contains("uid 1000"), "{text}");
+        assert!(
+            text.contains("`metadata`") && text.contains("allow = { users ="),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! Answers: a status, a few headers, a body that is ready. Never chunked, never cached.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use super::protocol::{Shaped, Trouble};
+use crate::config::model::Protocol;
+
+/// What the HTTP library sends.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+const READING_ONLY: HeaderValue = HeaderValue::from_static("GET, HEAD");
+
+/// An answer with a body.
+pub(crate) fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.reserve(6);
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    answer
+}
+
+/// "You have it already."
+pub(crate) fn not_modified(etag: &str) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    answer.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+    set_etag(answer.headers_mut(), etag);
+    answer
+}
+
+/// A refusal in the shape of a protocol.
+pub(crate) fn refusal(protocol: Protocol, status: StatusCode, message: &str) -> Answer {
+    let Shaped { content_type, body } = protocol.refusal(Trouble::of(status), message);
+    let mut answer = with_body(status, content_type, body);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        answer.headers_mut().insert(header::ALLOW, READING_ONLY);
+    }
+    answer
+}
+
+/// The connection ends with this answer.
+pub(crate) fn closing(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(header::CONNECTION, CLOSE);
+    answer
+}
+
+/// Worth asking again after so many seconds.
+pub(crate) fn retry_after(mut answer: Answer, seconds: u16) -> Answer {
+    answer
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    answer
+}
+
+/// Adds an `ETag`, quotes included.
+pub(crate) fn set_etag(headers: &mut HeaderMap, etag: &str) {
+    if let Ok(value) = HeaderValue::from_str(etag) {
+        headers.insert(header::ETAG, value);
+    }
+}

@@ -1,0 +1,225 @@
+//! Unix sockets.
+//!
+//! A socket file appears with its final mode and owner without touching the umask, which is the
+//! whole process's and would race with every other thread: Linux takes the file's mode from the
+//! socket's own, so that is set before binding; owner and group follow before anybody can be let
+//! in, since a socket refuses connections until it listens. Listening comes last.
+
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, fchmod};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+};
+
+use super::{BACKLOG, BindError, directory};
+use crate::config::model::SocketAccess;
+
+/// What fits into a socket address besides its closing NUL; `unix(7)`.
+const LONGEST_PATH: usize = 107;
+
+/// A socket file that we made; removed on drop, unless something else took its place.
+#[derive(Debug)]
+pub struct OwnPath {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Drop for OwnPath {
+    fn drop(&mut self) {
+        let is_ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| found.dev() == self.device && found.ino() == self.inode);
+        if is_ours && let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "socket file left behind");
+        }
+    }
+}
+
+/// Binds and listens, non-blocking. A socket file that nobody listens on any more is replaced.
+pub fn unix(path: &Path, access: &SocketAccess) -> Result<(UnixListener, OwnPath), BindError> {
+    let shown = path.display();
+    let own = rustix::process::geteuid().as_raw();
+    if path.as_os_str().len() > LONGEST_PATH {
+        return Err(BindError(format!(
+            "`{shown}` is longer than the {LONGEST_PATH} bytes that a socket path may have"
+        )));
+    }
+    let parent = path.parent().unwrap_or(path);
+    directory::ensure(parent, own).map_err(|unsafe_way| BindError(unsafe_way.to_string()))?;
+    make_way(path)?;
+    create(path, access).map_err(|error| BindError(explain(path, access, error)))
+}
+
+/// Removes a socket file that nobody listens on; refuses to touch anything else.
+fn make_way(path: &Path) -> Result<(), BindError> {
+    let shown = path.display();
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(BindError(format!("`{shown}` cannot be examined: {error}"))),
+        Ok(found) => found,
+    };
+    if !found.file_type().is_socket() {
+        let what = if found.is_dir() {
+            "a directory"
+        } else {
+            "a file that is no socket"
+        };
+        return Err(BindError(format!(
+            "`{shown}` is {what}: choose another path, or move it away"
+        )));
+    }
+    if is_listened_on(path) {
+        return Err(BindError(format!(
+            "`{shown}` is in use by another program: `ss -lxp src {shown}` shows which"
+        )));
+    }
+    fs::remove_file(path).map_err(|error| {
+        BindError(format!(
+            "`{shown}` is a socket nobody listens on, left by uid {}, and cannot be removed: \
+             {error}",
+            found.uid()
+        ))
+    })
+}
+
+/// Only a refusal proves that nobody is there.
+fn is_listened_on(path: &Path) -> bool {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let attempt = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .and_then(|probe| connect(&probe, &SocketAddrUnix::new(path)?));
+    !matches!(attempt, Err(Errno::CONNREFUSED | Errno::NOENT))
+}
+
+fn create(path: &Path, access: &SocketAccess) -> io::Result<(UnixListener, OwnPath)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    fchmod(&socket, Mode::from_raw_mode(access.mode & 0o777))?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    let made = fs::symlink_metadata(path)?;
+    let own_path = OwnPath {
+        path: path.to_owned(),
+        device: made.dev(),
+        inode: made.ino(),
+    };
+    if access.owner.is_some() || access.group.is_some() {
+        lchown(path, access.owner, access.group)?;
+    }
+    // The umask can only have taken bits away, and nobody gets in before `listen`.
+    fs::set_permissions(path, Permissions::from_mode(access.mode & 0o777))?;
+    listen(&socket, BACKLOG)?;
+    Ok((UnixListener::from(socket), own_path))
+}
+
+fn explain(path: &Path, access: &SocketAccess, error: io::Error) -> String {
+    let shown = path.display();
+    match error.kind() {
+        ErrorKind::PermissionDenied if path.exists() => format!(
+            "`{shown}` cannot be given to owner {}, group {}: only root can give a socket away, \
+             and the group must be one of the daemon's",
+            named(access.owner),
+            named(access.group),
+        ),
+        ErrorKind::PermissionDenied => {
+            format!("`{shown}` cannot be made: its directory is not writable for the daemon's user")
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("`{shown}` cannot be made: its file system is read-only")
+        }
+        _ => format!("cannot listen on `{shown}`: {error}"),
+    }
+}
+
+fn named(id: Option<u32>) -> String {
+    id.map_or_else(|| "unchanged".to_owned(), |id| id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::Path;
+
+    use super::{SocketAccess, unix};
+
+    fn mode(mode: u32) -> SocketAccess {
+        SocketAccess {
+            mode,
+            owner: None,
+            group: None,
+        }
+    }
+
+    fn refusal(path: &Path) -> String {
+        unix(path, &mode(0o600)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_file_has_its_mode_and_goes_away_with_us() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("made/for/us/s");
+        for wanted in [0o600, 0o660, 0o666] {
+            let (_socket, file) = unix(&path, &mode(wanted)).unwrap();
+            let found = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(found & 0o777, wanted);
+            UnixStream::connect(&path).unwrap();
+            drop(file);
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn owner_and_group_are_set() {
+        if rustix::process::geteuid().as_raw() != 0 {
+            println!("not root: skipped");
+            return;
+        }
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("s");
+        let access = SocketAccess {
+            mode: 0o660,
+            owner: Some(1234),
+            group: Some(4321),
+        };
+        let (_socket, _file) = unix(&path, &access).unwrap();
+        let found = fs::metadata(&path).unwrap();
+        assert_eq!((found.uid(), found.gid()), (1234, 4321));
+        assert_eq!(found.mode() & 0o777, 0o660);
+    }
+
+    #[test]
+    fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("s");
+        let living = UnixListener::bind(&path).unwrap();
+        let text = refusal(&path);
+        assert!(text.contains("in use by another program"), "{text}");
+        drop(living);
+        assert!(path.exists(), "the file stays behind");
+        let (_socket, file) = unix(&path, &mode(0o600)).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _successor = UnixListener::bind(&path).unwrap();
+        drop(file);
+        assert!(path.exists(), "a successor's file is not ours to remove");
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        let base = tempfile::tempdir().unwrap();
+        let text = refusal(base.path());
+        assert!(text.contains("is a directory"), "{text}");
+        let file = base.path().join("file");
+        fs::write(&file, "precious").unwrap();
+        assert!(refusal(&file).contains("no socket"));
+        assert_eq!(fs::read(&file).unwrap(), b"precious");
+        assert!(refusal(&base.path().join("x".repeat(120))).contains("107 bytes"));
+        fs::set_permissions(base.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(refusal(&base.path().join("s")).contains("can be written by others"));
+    }
+}

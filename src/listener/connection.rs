@@ -1,0 +1,105 @@
+//! One connection: HTTP/1.1 from accept to close.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::http::{Request, request::Parts};
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::answer::Answer;
+use super::guard::LONGEST_BODY;
+use super::session::{Session, Step};
+use super::wire::Wire;
+
+/// For a body to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves a connection until either side ends it. When the session is told to close, the answer
+/// under way is finished and an idle connection ends at once.
+pub(crate) async fn serve<S>(stream: S, session: Session)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let live = Arc::clone(&session.live);
+    let closing = session.closing.clone();
+    let wire = Wire::new(stream, Arc::clone(&session.ambiguous_length));
+    let handler = Handler(Arc::new(session));
+    let mut connection = pin!(live.http.serve_connection(TokioIo::new(wire), handler));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(listener = %live.name, %error, "connection broken off");
+    }
+}
+
+/// The session as the HTTP library wants it.
+#[derive(Debug)]
+struct Handler(Arc<Session>);
+
+impl Service<Request<Incoming>> for Handler {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        let (parts, body) = request.into_parts();
+        // A body is read before anything is decided: an answer must not be older than its
+        // sending. Where the connection ends anyway, nobody reads it.
+        if !body.is_end_stream() && !self.0.must_close(&parts) {
+            let session = Arc::clone(&self.0);
+            return Answering::Later(Box::pin(after_body(session, parts, body)));
+        }
+        match self.0.decide(&parts) {
+            Step::Done(answer) => Answering::Now(Some(answer)),
+            Step::Wait(waiting) => {
+                let session = Arc::clone(&self.0);
+                Answering::Later(Box::pin(async move { session.wait(waiting).await }))
+            }
+        }
+    }
+}
+
+async fn after_body(session: Arc<Session>, parts: Parts, body: Incoming) -> Answer {
+    let limit = usize::try_from(LONGEST_BODY).unwrap_or(usize::MAX);
+    let arrived = tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await;
+    if !matches!(arrived, Ok(Ok(_))) {
+        return session.refuse_slow_body(&parts);
+    }
+    match session.decide(&parts) {
+        Step::Done(answer) => answer,
+        Step::Wait(waiting) => session.wait(waiting).await,
+    }
+}
+
+/// Nearly every answer is there at once, so that costs no allocation.
+enum Answering {
+    Now(Option<Answer>),
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Answer, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Now(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(Ok(answer)),
+                None => Poll::Pending, // polled after it was ready: nothing more will come
+            },
+            Self::Later(answer) => Poll::Ready(Ok(ready!(answer.as_mut().poll(context)))),
+        }
+    }
+}

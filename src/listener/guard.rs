@@ -1,0 +1,510 @@
+//! Which requests are looked at at all. Pure: a head in, a path or a violation out.
+//!
+//! The checks go from "is this HTTP as we understand it" over "does this come from a local
+//! program" to "may this be asked". Nothing here depends on a header that an honest client may
+//! leave out, such as `User-Agent`, `Accept` or `Content-Length`.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use hyper::http::uri::Scheme;
+use hyper::http::{HeaderMap, Method, StatusCode, Uri, header};
+
+use super::host::{Hosts, may_be_target};
+
+/// Longest request body, in bytes. No client has more than a few to send.
+pub const LONGEST_BODY: u64 = 4096;
+
+/// What a request is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    pub method: &'a Method,
+    pub uri: &'a Uri,
+    pub headers: &'a HeaderMap,
+    /// Whether the head said twice how long the body is.
+    pub ambiguous_length: bool,
+    /// The address the connection came in on.
+    pub local: Option<IpAddr>,
+}
+
+/// What it is judged against.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    pub hosts: &'a Hosts,
+    /// Hosts that absolute-form targets may name.
+    pub emulated: &'a [&'static str],
+    /// Whether pages of our own may ask.
+    pub same_origin: bool,
+}
+
+/// A request worth answering.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Admitted<'a> {
+    /// With repeated slashes collapsed.
+    pub path: Cow<'a, str>,
+    pub query: Option<&'a str>,
+}
+
+/// Why a request is not looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Violation {
+    #[error("the request says in more than one way how long its body is")]
+    AmbiguousLength,
+    #[error("request bodies are limited to {LONGEST_BODY} bytes")]
+    BodyTooLong,
+    #[error("the path holds control characters")]
+    ControlCharacter,
+    #[error(
+        "the header `{0}` shows that a browser or a proxy sent this; only local programs are answered here"
+    )]
+    ForeignHeader(&'static str),
+    #[error(
+        "the request's `Host` is none of this listener's; use its address, or add the name to `hosts` of the listener"
+    )]
+    ForeignHost,
+    #[error(
+        "this is no proxy: besides paths, only the metadata hosts emulated here may be asked for (set no_proxy for everything else)"
+    )]
+    ForeignTarget,
+    #[error("only GET and HEAD are answered here")]
+    Method,
+    #[error("a request has exactly one `Host`")]
+    NotOneHost,
+}
+
+impl Violation {
+    /// The answer's status.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::AmbiguousLength | Self::ControlCharacter => StatusCode::BAD_REQUEST,
+            Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ForeignHeader(_) | Self::ForeignHost | Self::ForeignTarget | Self::NotOneHost => {
+                StatusCode::FORBIDDEN
+            }
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+        }
+    }
+
+    /// A label for metrics and audit events.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::AmbiguousLength | Self::BodyTooLong | Self::ControlCharacter => "request",
+            Self::ForeignHeader(_) => "header",
+            Self::ForeignHost | Self::NotOneHost => "host",
+            Self::ForeignTarget => "target",
+            Self::Method => "method",
+        }
+    }
+
+    /// Whether the rest of the connection cannot be trusted to be requests.
+    #[must_use]
+    pub fn closes(self) -> bool {
+        matches!(
+            self,
+            Self::AmbiguousLength | Self::BodyTooLong | Self::ControlCharacter
+        )
+    }
+}
+
+/// Judges one request.
+pub fn check<'a>(head: Head<'a>, rules: Rules<'_>) -> Result<Admitted<'a>, Violation> {
+    if head.ambiguous_length {
+        return Err(Violation::AmbiguousLength);
+    }
+    let raw = head.uri.path();
+    if has_control_character(raw) {
+        return Err(Violation::ControlCharacter);
+    }
+    check_headers(head, rules)?;
+    if head.method == Method::CONNECT {
+        return Err(Violation::Method);
+    }
+    check_target(head.uri, rules.emulated)?;
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return Err(Violation::Method);
+    }
+    Ok(Admitted {
+        path: collapse(raw),
+        query: head.uri.query(),
+    })
+}
+
+/// One walk over the headers: most requests have three to six.
+fn check_headers(head: Head<'_>, rules: Rules<'_>) -> Result<(), Violation> {
+    let mut host = None;
+    let mut hosts = 0_u8;
+    let mut foreign = None;
+    let mut body = 0;
+    for (name, value) in head.headers {
+        if name == header::HOST {
+            hosts = hosts.saturating_add(1);
+            host = Some(value);
+        } else if name == header::TRANSFER_ENCODING {
+            return Err(Violation::AmbiguousLength);
+        } else if name == header::CONTENT_LENGTH {
+            let length = value.to_str().ok().and_then(|text| text.parse().ok());
+            body = length.unwrap_or(u64::MAX);
+        } else if let Some(culprit) = foreign_header(name.as_str(), value.as_bytes(), rules) {
+            foreign = Some(culprit);
+        }
+    }
+    if !rules.hosts.accepts_any() {
+        let host = host.filter(|_| hosts == 1).ok_or(Violation::NotOneHost)?;
+        let is_ours = host
+            .to_str()
+            .is_ok_and(|host| rules.hosts.accepts(host, head.local));
+        if !is_ours {
+            return Err(Violation::ForeignHost);
+        }
+    }
+    if let Some(culprit) = foreign {
+        return Err(Violation::ForeignHeader(culprit));
+    }
+    if body > LONGEST_BODY {
+        return Err(Violation::BodyTooLong);
+    }
+    Ok(())
+}
+
+/// Names arrive in lower case.
+fn foreign_header(name: &str, value: &[u8], rules: Rules<'_>) -> Option<&'static str> {
+    match name {
+        "origin" if !rules.same_origin => Some("Origin"),
+        "referer" if !rules.same_origin => Some("Referer"),
+        "x-forwarded-for" => Some("X-Forwarded-For"),
+        "forwarded" => Some("Forwarded"),
+        "via" => Some("Via"),
+        "sec-fetch-site"
+            if !value.eq_ignore_ascii_case(b"none")
+                && !(rules.same_origin && value.eq_ignore_ascii_case(b"same-origin")) =>
+        {
+            Some("Sec-Fetch-Site")
+        }
+        _ => None,
+    }
+}
+
+fn check_target(uri: &Uri, emulated: &[&str]) -> Result<(), Violation> {
+    let fine = match (uri.scheme(), uri.authority()) {
+        (None, None) => true,
+        (Some(scheme), Some(authority)) => {
+            *scheme == Scheme::HTTP && may_be_target(authority.as_str(), emulated)
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    fine.then_some(()).ok_or(Violation::ForeignTarget)
+}
+
+/// Raw ones do not get past the HTTP parser; here it is about the percent-encoded.
+fn has_control_character(path: &str) -> bool {
+    path.bytes().any(|b| b.is_ascii_control())
+        || path.split('%').skip(1).any(|rest| {
+            let [high, low] = match rest.as_bytes() {
+                [high, low, ..] => [*high, *low],
+                _ => return false,
+            };
+            matches!(high, b'0' | b'1') && low.is_ascii_hexdigit()
+                || high == b'7' && low.eq_ignore_ascii_case(&b'f')
+        })
+}
+
+/// Some clients put a slash too many in the middle, some at the start.
+fn collapse(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut collapsed = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !collapsed.ends_with('/') {
+            collapsed.push(character);
+        }
+    }
+    Cow::Owned(collapsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::http::{Request, header::HeaderName};
+    use proptest::prelude::*;
+
+    use super::{Admitted, Head, Rules, Violation, check};
+    use crate::listener::host::Hosts;
+
+    const EMULATED: [&str; 1] = ["metadata.tencentyun.com"];
+
+    fn judge(
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        hosts: &Hosts,
+    ) -> Result<(String, Option<String>), Violation> {
+        let mut request = Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            let name: HeaderName = name.parse().unwrap();
+            request = request.header(name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let head = Head {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            ambiguous_length: false,
+            local: None,
+        };
+        let rules = Rules {
+            hosts,
+            emulated: &EMULATED,
+            same_origin: false,
+        };
+        check(head, rules)
+            .map(|Admitted { path, query }| (path.into_owned(), query.map(ToOwned::to_owned)))
+    }
+
+    fn tcp() -> Hosts {
+        Hosts::at("127.0.0.1:9470".parse().unwrap(), &EMULATED, &[])
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let host = ("host", "127.0.0.1:9470");
+        for (case, method, target, headers, expected) in [
+            ("no host", "GET", "/", vec![], Violation::NotOneHost),
+            (
+                "two hosts",
+                "GET",
+                "/",
+                vec![host, host],
+                Violation::NotOneHost,
+            ),
+            (
+                "rebound",
+                "GET",
+                "/",
+                vec![("host", "evil.example")],
+                Violation::ForeignHost,
+            ),
+            (
+                "a page",
+                "GET",
+                "/",
+                vec![host, ("origin", "null")],
+                Violation::ForeignHeader("Origin"),
+            ),
+            (
+                "a link",
+                "GET",
+                "/",
+                vec![host, ("referer", "http://a/")],
+                Violation::ForeignHeader("Referer"),
+            ),
+            (
+                "a proxy",
+                "GET",
+                "/",
+                vec![host, ("x-forwarded-for", "")],
+                Violation::ForeignHeader("X-Forwarded-For"),
+            ),
+            (
+                "a newer proxy",
+                "GET",
+                "/",
+                vec![host, ("forwarded", "for=a")],
+                Violation::ForeignHeader("Forwarded"),
+            ),
+            (
+                "a cache",
+                "GET",
+                "/",
+                vec![host, ("via", "1.1 a")],
+                Violation::ForeignHeader("Via"),
+            ),
+            (
+                "a browser",
+                "GET",
+                "/",
+                vec![host, ("sec-fetch-site", "same-origin")],
+                Violation::ForeignHeader("Sec-Fetch-Site"),
+            ),
+            ("a write", "POST", "/", vec![host], Violation::Method),
+            ("unheard of", "BREW", "/", vec![host], Violation::Method),
+            ("options", "OPTIONS", "*", vec![host], Violation::Method),
+            (
+                "tunnel",
+                "CONNECT",
+                "a.example:443",
+                vec![host],
+                Violation::Method,
+            ),
+            (
+                "other hosts",
+                "GET",
+                "http://a.example/",
+                vec![host],
+                Violation::ForeignTarget,
+            ),
+            (
+                "ourselves",
+                "GET",
+                "http://127.0.0.1:9470/",
+                vec![host],
+                Violation::ForeignTarget,
+            ),
+            (
+                "https",
+                "GET",
+                "https://metadata.tencentyun.com/",
+                vec![host],
+                Violation::ForeignTarget,
+            ),
+            (
+                "user",
+                "GET",
+                "http://u@metadata.tencentyun.com/",
+                vec![host],
+                Violation::ForeignTarget,
+            ),
+            (
+                "no path",
+                "GET",
+                "metadata.tencentyun.com",
+                vec![host],
+                Violation::ForeignTarget,
+            ),
+            (
+                "chunked",
+                "GET",
+                "/",
+                vec![host, ("transfer-encoding", "chunked")],
+                Violation::AmbiguousLength,
+            ),
+            (
+                "a long body",
+                "GET",
+                "/",
+                vec![host, ("content-length", "4097")],
+                Violation::BodyTooLong,
+            ),
+            (
+                "no length",
+                "GET",
+                "/",
+                vec![host, ("content-length", "+")],
+                Violation::BodyTooLong,
+            ),
+            (
+                "nul",
+                "GET",
+                "/a%00",
+                vec![host],
+                Violation::ControlCharacter,
+            ),
+            (
+                "escape",
+                "GET",
+                "/%1Ba",
+                vec![host],
+                Violation::ControlCharacter,
+            ),
+            (
+                "delete",
+                "GET",
+                "/%7f",
+                vec![host],
+                Violation::ControlCharacter,
+            ),
+        ] {
+            assert_eq!(
+                judge(method, target, &headers, &tcp()),
+                Err(expected),
+                "{case}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_answered() {
+        let host = ("host", "127.0.0.1:9470");
+        for (case, method, target, headers, path, query) in [
+            ("plain", "GET", "/v1/roles", vec![host], "/v1/roles", None),
+            ("head", "HEAD", "/", vec![host], "/", None),
+            (
+                "leading slashes",
+                "GET",
+                "//aws/container/a",
+                vec![host],
+                "/aws/container/a",
+                None,
+            ),
+            ("slashes", "GET", "/a//b///", vec![host], "/a/b/", None),
+            (
+                "a bare question mark",
+                "GET",
+                "/a?",
+                vec![host],
+                "/a",
+                Some(""),
+            ),
+            (
+                "typed into a browser",
+                "GET",
+                "/",
+                vec![host, ("sec-fetch-site", "none")],
+                "/",
+                None,
+            ),
+            (
+                "a small body",
+                "GET",
+                "/",
+                vec![host, ("content-length", "4096")],
+                "/",
+                None,
+            ),
+            (
+                "a proxy setting",
+                "GET",
+                "http://metadata.tencentyun.com/latest//a",
+                vec![("host", "metadata.tencentyun.com")],
+                "/latest/a",
+                None,
+            ),
+            (
+                "encoded, but not controls",
+                "GET",
+                "/%20%7e%80%7",
+                vec![host],
+                "/%20%7e%80%7",
+                None,
+            ),
+        ] {
+            let expected = Ok((path.to_owned(), query.map(ToOwned::to_owned)));
+            assert_eq!(judge(method, target, &headers, &tcp()), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn on_a_unix_socket_any_host_but_no_browser() {
+        let any = Hosts::any();
+        assert!(judge("GET", "/a", &[], &any).is_ok());
+        assert!(judge("GET", "/a", &[("host", "a"), ("host", "b")], &any).is_ok());
+        assert_eq!(
+            judge("GET", "/a", &[("origin", "http://a")], &any),
+            Err(Violation::ForeignHeader("Origin"))
+        );
+        assert_eq!(
+            judge("GET", "http://a.example/", &[], &any),
+            Err(Violation::ForeignTarget)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn collapsed_paths_keep_everything_but_slashes(path in "(/|[a-z%.]){0,40}") {
+            let collapsed = super::collapse(&path);
+            prop_assert!(!collapsed.contains("//"));
+            prop_assert_eq!(collapsed.replace('/', ""), path.replace('/', ""));
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! One listener at work: what its connections share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper::http::StatusCode;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::rules::Rules;
+use crate::config::model::Protocol;
+use crate::name::Name;
+use crate::observe::metrics::{DeniedLabels, ListenerLabels, RequestLabels};
+
+/// Connections of one listener at a time; more wait to be accepted.
+pub(crate) const MOST_CONNECTIONS: u32 = 1024;
+/// Connections of one user to one listener; more are closed, so that no user can shut the
+/// others out.
+const MOST_PER_USER: u32 = 256;
+/// For a head to arrive, and for an idle connection to be kept.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Of a request's head, in bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
+
+/// One listener at work.
+pub(crate) struct Live {
+    pub(crate) name: Name,
+    pub(crate) context: Arc<Context>,
+    pub(crate) rules: ArcSwap<Rules>,
+    pub(crate) http: http1::Builder,
+    pub(crate) served_remaining: Histogram,
+    counters: Counters,
+    slots: Arc<Semaphore>,
+    by_user: Mutex<HashMap<u32, u32>>,
+    closing: ArcSwap<CancellationToken>,
+}
+
+impl Live {
+    pub(crate) fn new(name: Name, rules: Rules, context: Arc<Context>) -> Self {
+        let mut http = http1::Builder::new();
+        // A hundred headers is the library's own limit, which must not be set again: only the
+        // default one is kept on the stack.
+        http.timer(TokioTimer::new())
+            .header_read_timeout(PATIENCE)
+            .max_buf_size(LONGEST_HEAD);
+        let labels = ListenerLabels {
+            listener: name.to_string(),
+        };
+        let served_remaining = context
+            .metrics
+            .served_remaining
+            .get_or_create_owned(&labels);
+        let live = Self {
+            name,
+            context,
+            rules: ArcSwap::from_pointee(rules),
+            http,
+            served_remaining,
+            counters: Counters::default(),
+            slots: Arc::new(Semaphore::new(MOST_CONNECTIONS as usize)),
+            by_user: Mutex::default(),
+            closing: ArcSwap::default(),
+        };
+        for &protocol in &live.rules.load().protocols {
+            live.answered(protocol, StatusCode::OK, 0); // so that the series is there from the start
+        }
+        live
+    }
+
+    /// Counts answers.
+    pub(crate) fn answered(&self, protocol: Protocol, status: StatusCode, count: u64) {
+        let resolve = || {
+            let labels = RequestLabels {
+                listener: self.name.to_string(),
+                protocol: protocol.as_str().to_owned(),
+                code: status.as_str().to_owned(),
+            };
+            self.context.metrics.requests.get_or_create_owned(&labels)
+        };
+        match self.counters.cell(protocol, status) {
+            Some(cell) => cell.get_or_init(resolve).inc_by(count),
+            None => resolve().inc_by(count),
+        };
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn denied(&self, reason: &'static str) {
+        let labels = DeniedLabels {
+            listener: self.name.to_string(),
+            reason: reason.to_owned(),
+        };
+        self.context.metrics.denied.get_or_create(&labels).inc();
+    }
+
+    /// Cancelled when the connections of now have to end.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        CancellationToken::clone(&self.closing.load())
+    }
+
+    /// Ends the connections of now: idle ones at once, others after their answer.
+    pub(crate) fn close_connections(&self) {
+        self.closing
+            .swap(Arc::new(CancellationToken::new()))
+            .cancel();
+    }
+
+    /// Waits for room for one more connection. `None` if this user has enough.
+    pub(crate) async fn slot(self: &Arc<Self>, uid: Option<u32>) -> Option<Slot> {
+        let user = match uid {
+            Some(uid) => Some(self.user_slot(uid)?),
+            None => None,
+        };
+        let permit = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        Some(Slot {
+            _user: user,
+            _permit: permit,
+        })
+    }
+
+    fn user_slot(self: &Arc<Self>, uid: u32) -> Option<UserSlot> {
+        let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_user.entry(uid).or_insert(0);
+        if *count >= MOST_PER_USER {
+            return None;
+        }
+        *count += 1;
+        Some(UserSlot {
+            live: Arc::clone(self),
+            uid,
+        })
+    }
+
+    /// Connections open now.
+    pub(crate) fn connections(&self) -> u64 {
+        let free = self.slots.available_permits() as u64;
+        u64::from(MOST_CONNECTIONS).saturating_sub(free)
+    }
+
+    /// Waits until the last connection is gone.
+    pub(crate) async fn idle(&self) {
+        let all = self.slots.acquire_many(MOST_CONNECTIONS).await;
+        debug_assert!(all.is_ok(), "the semaphore is never closed");
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right to one open connection.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    _user: Option<UserSlot>,
+    _permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct UserSlot {
+    live: Arc<Live>,
+    uid: u32,
+}
+
+impl Drop for UserSlot {
+    fn drop(&mut self) {
+        let mut by_user = self
+            .live
+            .by_user
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_user.get_mut(&self.uid) {
+            *count -= 1;
+            if *count == 0 {
+                by_user.remove(&self.uid);
+            }
+        }
+    }
+}
+
+/// Handles of `requests_total`, looked up once each.
+#[derive(Debug, Default)]
+struct Counters([[OnceLock<Counter>; CODES.len()]; Protocol::ALL.len()]);
+
+const CODES: [StatusCode; 10] = [
+    StatusCode::OK,
+    StatusCode::NOT_MODIFIED,
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
+impl Counters {
+    fn cell(&self, protocol: Protocol, status: StatusCode) -> Option<&OnceLock<Counter>> {
+        let row = Protocol::ALL.iter().position(|known| *known == protocol)?;
+        let column = CODES.iter().position(|known| *known == status)?;
+        self.0.get(row)?.get(column)
+    }
+}

@@ -1,0 +1,431 @@
+//! The data plane's own thread: brings listeners up, keeps trying those that failed, applies
+//! reloads as differences, drains.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use super::accept::{Socket, accept};
+use super::bind::{self, OwnPath};
+use super::live::Live;
+use super::rules::Rules;
+use super::{Context, Inherited, InheritedSocket, ListenerState, State};
+use crate::config::model::{Address, Listener};
+use crate::name::Name;
+use crate::observe::metrics::ListenerLabels;
+
+/// Between two attempts at a listener that failed.
+const RETRY_EVERY: Duration = Duration::from_secs(2);
+/// Between two looks for audit windows that are over.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// What the control plane asks for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Apply {
+        desired: Vec<Listener>,
+        done: oneshot::Sender<()>,
+    },
+    Drain {
+        grace: Duration,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// How the listeners stand, for whoever wants to know.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<BTreeMap<Name, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    address: String,
+    standing: Result<Arc<Live>, String>,
+}
+
+impl Board {
+    pub(crate) fn states(&self) -> Vec<ListenerState> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries
+            .iter()
+            .map(|(name, entry)| ListenerState {
+                name: name.clone(),
+                address: entry.address.clone(),
+                state: match &entry.standing {
+                    Ok(_) => State::Listening,
+                    Err(_) => State::Failed,
+                },
+                error: entry.standing.as_ref().err().cloned(),
+                connections: entry.standing.as_ref().map_or(0, |live| live.connections()),
+            })
+            .collect()
+    }
+
+    fn set(&self, name: &Name, entry: Entry) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.insert(name.clone(), entry);
+    }
+
+    fn remove(&self, name: &Name) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.remove(name);
+    }
+
+    fn error(&self, name: &Name) -> Option<String> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get(name)?.standing.as_ref().err().cloned()
+    }
+}
+
+/// Everything the thread owns.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    context: Arc<Context>,
+    inherited: Inherited,
+    board: Arc<Board>,
+    listeners: BTreeMap<Name, Running>,
+    /// Gone from the configuration, with connections that finish their answers.
+    leaving: Vec<Arc<Live>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    config: Listener,
+    up: Option<Up>,
+}
+
+#[derive(Debug)]
+struct Up {
+    live: Arc<Live>,
+    bound: Option<SocketAddr>,
+    accepting: JoinHandle<()>,
+    _path: Option<OwnPath>,
+}
+
+/// What a reload means for one listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Change {
+    Nothing,
+    /// Sockets and connections stay.
+    Rules,
+    /// The socket stays, connections end.
+    Admission,
+    /// Another socket.
+    Socket,
+}
+
+fn change(old: &Listener, new: &Listener) -> Change {
+    if old.address != new.address || old.access != new.access {
+        Change::Socket
+    } else if old.allow != new.allow {
+        Change::Admission
+    } else if old != new {
+        Change::Rules
+    } else {
+        Change::Nothing
+    }
+}
+
+impl Plane {
+    pub(crate) fn new(context: Arc<Context>, inherited: Inherited, board: Arc<Board>) -> Self {
+        Self {
+            context,
+            inherited,
+            board,
+            listeners: BTreeMap::new(),
+            leaving: Vec::new(),
+        }
+    }
+
+    /// Runs until drained, or until nobody is left to command.
+    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut retry = tokio::time::interval(RETRY_EVERY);
+        retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut flush = tokio::time::interval(FLUSH_EVERY);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Apply { desired, done }) => {
+                        self.apply(desired).await;
+                        done.send(()).ok();
+                    }
+                    Some(Command::Drain { grace, done }) => {
+                        self.drain(grace).await;
+                        done.send(()).ok();
+                        return;
+                    }
+                    None => return,
+                },
+                _ = retry.tick() => self.retry().await,
+                _ = flush.tick() => self.context.audit.flush(),
+            }
+        }
+    }
+
+    async fn apply(&mut self, desired: Vec<Listener>) {
+        let desired: BTreeMap<Name, Listener> = desired
+            .into_iter()
+            .map(|listener| (listener.name.clone(), listener))
+            .collect();
+        // First everything that frees an address, then everything that takes one.
+        let known: Vec<Name> = self.listeners.keys().cloned().collect();
+        for name in known {
+            let new = desired.get(&name);
+            let is_over = self.listeners.get(&name).is_some_and(|running| {
+                new.is_none_or(|new| change(&running.config, new) == Change::Socket)
+            });
+            if is_over {
+                self.remove(&name).await;
+            }
+        }
+        for (name, new) in desired {
+            match self.listeners.remove(&name) {
+                Some(running) => self.update(running, new).await,
+                None => self.bring_up(new),
+            }
+        }
+    }
+
+    async fn update(&mut self, running: Running, new: Listener) {
+        let Some(up) = running.up else {
+            return self.bring_up(new);
+        };
+        let change = change(&running.config, &new);
+        if change != Change::Nothing {
+            let kept = up.live.rules.load().token.clone();
+            match Rules::new(&new, up.bound, kept.as_ref(), &self.context.clock) {
+                Ok(rules) => {
+                    up.live.rules.store(Arc::new(rules));
+                    if change == Change::Admission {
+                        up.live.close_connections();
+                    }
+                }
+                Err(error) => {
+                    self.take_down(up).await;
+                    return self.failed(new, error.to_string());
+                }
+            }
+        }
+        let running = Running {
+            config: new,
+            up: Some(up),
+        };
+        self.listeners.insert(running.config.name.clone(), running);
+    }
+
+    async fn retry(&mut self) {
+        self.leaving.retain(|live| live.connections() > 0);
+        let down: Vec<Name> = self
+            .listeners
+            .iter()
+            .filter(|(_, running)| {
+                let up = running.up.as_ref();
+                up.is_none_or(|up| up.accepting.is_finished())
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in down {
+            if let Some(running) = self.listeners.remove(&name) {
+                if let Some(up) = running.up {
+                    self.take_down(up).await;
+                }
+                self.bring_up(running.config);
+            }
+        }
+    }
+
+    fn bring_up(&mut self, config: Listener) {
+        match self.try_up(&config) {
+            Ok(up) => {
+                let address = shown(&config.address, up.bound);
+                tracing::info!(listener = %config.name, address, "listening");
+                let entry = Entry {
+                    address,
+                    standing: Ok(Arc::clone(&up.live)),
+                };
+                self.board.set(&config.name, entry);
+                self.gauge(&config.name, 1);
+                let name = config.name.clone();
+                self.listeners.insert(
+                    name,
+                    Running {
+                        config,
+                        up: Some(up),
+                    },
+                );
+            }
+            Err(error) => self.failed(config, error),
+        }
+    }
+
+    fn try_up(&self, config: &Listener) -> Result<Up, String> {
+        let (socket, bound, path) = self.socket(config)?;
+        let rules = Rules::new(config, bound, None, &self.context.clock)
+            .map_err(|error| error.to_string())?;
+        let live = Arc::new(Live::new(
+            config.name.clone(),
+            rules,
+            Arc::clone(&self.context),
+        ));
+        let accepting = tokio::spawn(accept(Arc::clone(&live), socket));
+        Ok(Up {
+            live,
+            bound,
+            accepting,
+            _path: path,
+        })
+    }
+
+    fn socket(
+        &self,
+        config: &Listener,
+    ) -> Result<(Socket, Option<SocketAddr>, Option<OwnPath>), String> {
+        if let Some(inherited) = self.inherited.get(config.name.as_str()) {
+            let (socket, bound) = adopt(inherited, &config.address)?;
+            return Ok((socket, bound, None));
+        }
+        match &config.address {
+            Address::Tcp(address) => {
+                let listener = bind::tcp(*address).map_err(|error| error.to_string())?;
+                let bound = listener.local_addr().map_err(|error| error.to_string())?;
+                Ok((Socket::Tcp(listener), Some(bound), None))
+            }
+            Address::Unix(path) => {
+                let (listener, own_path) =
+                    bind::unix(path, &config.access).map_err(|error| error.to_string())?;
+                let listener =
+                    UnixListener::from_std(listener).map_err(|error| error.to_string())?;
+                Ok((Socket::Unix(listener), None, Some(own_path)))
+            }
+        }
+    }
+
+    fn failed(&mut self, config: Listener, error: String) {
+        if self.board.error(&config.name).as_ref() != Some(&error) {
+            tracing::warn!(listener = %config.name, error, "listener failed; trying on");
+        }
+        let entry = Entry {
+            address: shown(&config.address, None),
+            standing: Err(error),
+        };
+        self.board.set(&config.name, entry);
+        self.gauge(&config.name, 0);
+        let name = config.name.clone();
+        self.listeners.insert(name, Running { config, up: None });
+    }
+
+    async fn remove(&mut self, name: &Name) {
+        let Some(running) = self.listeners.remove(name) else {
+            return;
+        };
+        if let Some(up) = running.up {
+            self.take_down(up).await;
+            tracing::info!(listener = %name, "no longer listening");
+        }
+        self.board.remove(name);
+        self.context.metrics.listener_up.remove(&labels(name));
+    }
+
+    /// Closes the socket, before this returns, and ends the connections.
+    async fn take_down(&mut self, up: Up) {
+        up.accepting.abort();
+        let ended = up.accepting.await;
+        debug_assert!(ended.is_err(), "accepting never ends by itself");
+        up.live.close_connections();
+        self.leaving.push(up.live);
+    }
+
+    /// Idle connections end at once, answers under way are finished while `grace` lasts.
+    async fn drain(&mut self, grace: Duration) {
+        for name in self.listeners.keys().cloned().collect::<Vec<_>>() {
+            self.remove(&name).await;
+        }
+        let leaving = std::mem::take(&mut self.leaving);
+        let all = async {
+            for live in &leaving {
+                live.idle().await;
+            }
+        };
+        if tokio::time::timeout(grace, all).await.is_err() {
+            let open: u64 = leaving.iter().map(|live| live.connections()).sum();
+            tracing::warn!(connections = open, "grace period over; closing the rest");
+        }
+        self.context.audit.finish();
+    }
+
+    fn gauge(&self, name: &Name, up: i64) {
+        self.context
+            .metrics
+            .listener_up
+            .get_or_create(&labels(name))
+            .set(up);
+    }
+}
+
+fn labels(name: &Name) -> ListenerLabels {
+    ListenerLabels {
+        listener: name.to_string(),
+    }
+}
+
+fn shown(address: &Address, bound: Option<SocketAddr>) -> String {
+    match address {
+        Address::Tcp(address) => bound.unwrap_or(*address).to_string(),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+/// A socket that was open before we ran, if it is what the configuration says. The original is
+/// kept, so that the address can be given up and taken again.
+fn adopt(
+    inherited: &InheritedSocket,
+    address: &Address,
+) -> Result<(Socket, Option<SocketAddr>), String> {
+    let unusable = |error: std::io::Error| format!("the inherited socket is unusable: {error}");
+    match (inherited, address) {
+        (InheritedSocket::Tcp(socket), Address::Tcp(address)) => {
+            let bound = socket.local_addr().map_err(unusable)?;
+            if bound != *address {
+                return Err(format!(
+                    "the inherited socket is bound to {bound} and not to {address}: make the \
+                     socket unit and the configuration agree"
+                ));
+            }
+            let socket = socket.try_clone().map_err(unusable)?;
+            socket.set_nonblocking(true).map_err(unusable)?;
+            let listener = TcpListener::from_std(socket).map_err(unusable)?;
+            Ok((Socket::Tcp(listener), Some(bound)))
+        }
+        (InheritedSocket::Unix(socket), Address::Unix(path)) => {
+            adopt_unix(socket, path).map(|listener| (Socket::Unix(listener), None))
+        }
+        (InheritedSocket::Tcp(_), Address::Unix(_)) => {
+            Err("the inherited socket is a TCP one, the configuration names a path".to_owned())
+        }
+        (InheritedSocket::Unix(_), Address::Tcp(_)) => {
+            Err("the inherited socket is a Unix one, the configuration names a port".to_owned())
+        }
+    }
+}
+
+fn adopt_unix(socket: &StdUnixListener, path: &std::path::Path) -> Result<UnixListener, String> {
+    let unusable = |error: std::io::Error| format!("the inherited socket is unusable: {error}");
+    let bound = socket.local_addr().map_err(unusable)?;
+    if bound.as_pathname() != Some(path) {
+        return Err(format!(
+            "the inherited socket is not bound to `{}`: make the socket unit and the \
+             configuration agree",
+            path.display()
+        ));
+    }
+    let socket = socket.try_clone().map_err(unusable)?;
+    socket.set_nonblocking(true).map_err(unusable)?;
+    UnixListener::from_std(socket).map_err(unusable)
+}

@@ -1,0 +1,178 @@
+//! The wire formats: which path asks for what, and how a refusal looks to that cloud's clients.
+//!
+//! Pure. To add one: a file with its paths and its error shape, an arm in each match below, and
+//! a renderer in [`crate::formats`].
+
+pub(crate) mod aws_container;
+pub(crate) mod native;
+pub(crate) mod tencent;
+
+use bytes::Bytes;
+use hyper::http::{HeaderValue, StatusCode};
+
+use crate::config::model::Protocol;
+use crate::formats::Bodies;
+
+/// What a path asks for. The role is as the client wrote it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Want<'p> {
+    Credentials(&'p str),
+    /// The roles that may be had here.
+    Roles,
+    Status(&'p str),
+}
+
+/// Why there is no success, before it takes a cloud's shape.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Trouble {
+    pub(crate) status: StatusCode,
+    /// In kebab-case, for our own shape.
+    pub(crate) code: &'static str,
+    /// In capitals, for the shapes of clouds.
+    pub(crate) cloud_code: &'static str,
+}
+
+impl Trouble {
+    /// What goes with a status.
+    pub(crate) fn of(status: StatusCode) -> Self {
+        let (code, cloud_code) = match status {
+            StatusCode::BAD_REQUEST => ("bad-request", "BadRequest"),
+            StatusCode::UNAUTHORIZED => ("unauthorized", "Unauthorized"),
+            StatusCode::FORBIDDEN => ("not-allowed", "Forbidden"),
+            StatusCode::NOT_FOUND => ("not-found", "NotFound"),
+            StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "MethodNotAllowed"),
+            StatusCode::REQUEST_TIMEOUT => ("timeout", "RequestTimeout"),
+            StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "PayloadTooLarge"),
+            StatusCode::SERVICE_UNAVAILABLE => ("unavailable", "Unavailable"),
+            _ => ("error", "Error"),
+        };
+        Self {
+            status,
+            code,
+            cloud_code,
+        }
+    }
+}
+
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
+
+/// A rendered refusal.
+#[derive(Debug)]
+pub(crate) struct Shaped {
+    pub(crate) content_type: HeaderValue,
+    pub(crate) body: Bytes,
+}
+
+impl Protocol {
+    /// Which of `served` a path belongs to and what it asks for; `Err` with the protocol whose
+    /// clients use such paths, if none of them knows it.
+    pub(crate) fn route<'p>(served: &[Self], path: &'p str) -> Result<(Self, Want<'p>), Self> {
+        for &protocol in served {
+            let want = match protocol {
+                Self::AwsContainer => aws_container::route(path),
+                Self::Native => native::route(path),
+                Self::Tencent => tencent::route(path),
+            };
+            if let Some(want) = want {
+                return Ok((protocol, want));
+            }
+        }
+        Err(Self::speaking(served, path))
+    }
+
+    /// Whose error shape fits a path best.
+    pub(crate) fn speaking(served: &[Self], path: &str) -> Self {
+        let path = path.trim_start_matches('/');
+        if path.starts_with("v1/") || path == "v1" {
+            Self::Native
+        } else if path.starts_with("aws/container") {
+            Self::AwsContainer
+        } else if served.contains(&Self::Tencent) {
+            Self::Tencent
+        } else {
+            served.first().copied().unwrap_or(Self::Native)
+        }
+    }
+
+    /// The ready answer of this protocol.
+    pub(crate) fn body(self, bodies: &Bodies) -> &Bytes {
+        match self {
+            Self::AwsContainer => &bodies.aws_container,
+            Self::Native => &bodies.native,
+            Self::Tencent => &bodies.tencent,
+        }
+    }
+
+    /// A refusal as this protocol's clients expect it.
+    pub(crate) fn refusal(self, trouble: Trouble, message: &str) -> Shaped {
+        match self {
+            Self::AwsContainer => aws_container::refusal(trouble, message),
+            Self::Native => native::refusal(trouble, message),
+            Self::Tencent => tencent::refusal(trouble, message),
+        }
+    }
+
+    /// Names and addresses (lower case) under which clients look for the real service.
+    pub(crate) fn emulated_hosts(self) -> &'static [&'static str] {
+        match self {
+            Self::AwsContainer => &aws_container::HOSTS,
+            Self::Native => &[],
+            Self::Tencent => &tencent::HOSTS,
+        }
+    }
+}
+
+/// The part of `path` behind `prefix`, where that is one segment: a role's name.
+fn only_segment<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    path.strip_prefix(prefix)
+        .filter(|rest| !rest.is_empty() && !rest.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::http::StatusCode;
+
+    use super::{Protocol, Trouble, Want};
+
+    #[test]
+    fn a_path_goes_to_the_protocol_that_knows_it() {
+        let all = Protocol::ALL;
+        for (path, protocol, want) in [
+            ("/v1/roles", Protocol::Native, Want::Roles),
+            ("/v1/roles/a/status", Protocol::Native, Want::Status("a")),
+            (
+                "/aws/container/a",
+                Protocol::AwsContainer,
+                Want::Credentials("a"),
+            ),
+            ("/accesskey", Protocol::Tencent, Want::Roles),
+        ] {
+            assert_eq!(Protocol::route(&all, path), Ok((protocol, want)), "{path}");
+        }
+        assert_eq!(
+            Protocol::route(&[Protocol::Native], "/accesskey"),
+            Err(Protocol::Native)
+        );
+        assert_eq!(Protocol::route(&all, "/v1/else"), Err(Protocol::Native));
+        assert_eq!(
+            Protocol::route(&all, "/aws/container/"),
+            Err(Protocol::AwsContainer)
+        );
+        assert_eq!(
+            Protocol::route(&all, "/latest/meta-data/"),
+            Err(Protocol::Tencent)
+        );
+    }
+
+    #[test]
+    fn no_refusal_of_any_protocol_breaks_out_of_its_shape() {
+        let hostile = "no \"role\"\n\u{1b}[31m\\";
+        for protocol in Protocol::ALL {
+            let trouble = Trouble::of(StatusCode::SERVICE_UNAVAILABLE);
+            let shaped = protocol.refusal(trouble, hostile);
+            let parsed: serde_json::Value = serde_json::from_slice(&shaped.body).expect("JSON");
+            assert!(parsed.to_string().contains("navailable"), "{parsed}");
+        }
+    }
+}

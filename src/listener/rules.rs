@@ -1,0 +1,93 @@
+//! What one listener serves and to whom: its part of the configuration, ready to be asked.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::access::Admission;
+use super::host::Hosts;
+use super::token::{Token, TokenError};
+use crate::clock::Clock;
+use crate::config::model::{Address, Listener, Protocol};
+use crate::name::Name;
+
+/// Replaced whole at a reload; connections ask the newest.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) admission: Admission,
+    pub(crate) hosts: Hosts,
+    pub(crate) protocols: Vec<Protocol>,
+    /// Hosts that these protocols emulate.
+    pub(crate) emulated: Vec<&'static str>,
+    /// The first is "the instance role".
+    pub(crate) roles: Vec<Name>,
+    pub(crate) token: Option<Arc<Token>>,
+    is_remote: bool,
+    is_unix: bool,
+}
+
+impl Rules {
+    /// `bound` is where a TCP listener really is; `kept` a token opened before, whose
+    /// predecessors must stay good over a reload.
+    pub(crate) fn new(
+        config: &Listener,
+        bound: Option<SocketAddr>,
+        kept: Option<&Arc<Token>>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, TokenError> {
+        let protocols: Vec<Protocol> = config
+            .protocols
+            .iter()
+            .copied()
+            // Metadata services have no token, so they never leave the host.
+            .filter(|protocol| !config.allow_remote || *protocol != Protocol::Tencent)
+            .collect();
+        let emulated: Vec<&'static str> = protocols
+            .iter()
+            .flat_map(|protocol| protocol.emulated_hosts())
+            .copied()
+            .collect();
+        let token = match (&config.token, kept) {
+            (None, _) => None,
+            (Some(path), Some(kept)) if kept.path() == path => Some(Arc::clone(kept)),
+            (Some(path), _) => {
+                let token = Token::open(path, config.access.group, Arc::clone(clock))?;
+                Some(Arc::new(token))
+            }
+        };
+        let own = rustix::process::geteuid().as_raw();
+        Ok(Self {
+            admission: Admission::new(config.allow.as_ref(), &config.address, own),
+            hosts: bound.map_or_else(Hosts::any, |bound| {
+                Hosts::at(bound, &emulated, &config.hosts)
+            }),
+            protocols,
+            emulated,
+            roles: config.roles.clone(),
+            token,
+            is_remote: config.allow_remote,
+            is_unix: matches!(config.address, Address::Unix(_)),
+        })
+    }
+
+    /// Whether a protocol's requests have to show the listener's token.
+    pub(crate) fn needs_token(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::AwsContainer => !self.is_unix || self.token.is_some(),
+            Protocol::Native => self.is_remote,
+            Protocol::Tencent => false,
+        }
+    }
+
+    /// Whether an `Authorization` header shows it. Without a token there is nothing to show.
+    pub(crate) fn accepts_token(&self, protocol: Protocol, shown: &[u8]) -> bool {
+        let Some(token) = &self.token else {
+            return false;
+        };
+        // AWS clients send the bare token; ours may follow the usual custom.
+        let bare = match protocol {
+            Protocol::Native => shown.strip_prefix(b"Bearer ").unwrap_or(shown),
+            Protocol::AwsContainer | Protocol::Tencent => shown,
+        };
+        token.accepts(bare)
+    }
+}

@@ -1,0 +1,376 @@
+//! One connection's requests, decided one by one.
+//!
+//! The order: who asks, is it a request of a local program, what is asked for, is the token
+//! shown, is the role one of ours, is anything valid held. A held set is answered at once, from
+//! bytes that are ready. Only what has to wait (nothing held yet, or a client that waits for a
+//! change) becomes a future of its own.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hyper::http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::access::{Identity, Refusal};
+use super::answer::{self, Answer};
+use super::guard::{self, Violation};
+use super::live::Live;
+use super::protocol::{self, Want, native};
+use super::rules::Rules;
+use crate::config::model::Protocol;
+use crate::observe::audit::{Denial, HandOut, Peer};
+use crate::store::{Role, Snapshot, View};
+
+/// How long a request may wait for the first set. The strictest client gives up after 2 s.
+const HOLD: Duration = Duration::from_millis(1500);
+/// What a client is told to wait while attempts are under way, in seconds.
+const SOON: u16 = 1;
+/// The same where somebody has to act first.
+const LATER: u16 = 30;
+
+/// One connection as its requests see it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) live: Arc<Live>,
+    pub(crate) identity: Identity,
+    pub(crate) peer: Peer,
+    /// The address it came in on.
+    pub(crate) local: Option<IpAddr>,
+    /// Raised by the wire.
+    pub(crate) ambiguous_length: Arc<AtomicBool>,
+    pub(crate) closing: CancellationToken,
+}
+
+/// What becomes of a request.
+pub(crate) enum Step {
+    Done(Answer),
+    Wait(Waiting),
+}
+
+/// A request that waits for its role.
+pub(crate) struct Waiting {
+    protocol: Protocol,
+    method: Method,
+    role: Arc<Role>,
+    limit: Duration,
+    /// The set that the client has already.
+    has: Option<HeaderValue>,
+}
+
+impl Session {
+    /// Whether the rest of the connection is no use after this head.
+    pub(crate) fn must_close(&self, parts: &Parts) -> bool {
+        let rules = self.live.rules.load();
+        self.guard(parts, &rules).is_err_and(Violation::closes)
+    }
+
+    /// Decides about one request whose body has been read.
+    pub(crate) fn decide(&self, parts: &Parts) -> Step {
+        let rules = self.live.rules.load();
+        if !rules.admission.admits(self.identity) {
+            return Step::Done(self.refuse_peer(&rules, parts.uri.path()));
+        }
+        let admitted = match self.guard(parts, &rules) {
+            Ok(admitted) => admitted,
+            Err(violation) => {
+                let protocol = Protocol::speaking(&rules.protocols, parts.uri.path());
+                return Step::Done(self.refuse_request(protocol, violation));
+            }
+        };
+        let (protocol, want) = match Protocol::route(&rules.protocols, &admitted.path) {
+            Ok(found) => found,
+            Err(protocol) => {
+                return Step::Done(self.refuse(
+                    protocol,
+                    StatusCode::NOT_FOUND,
+                    "there is nothing at this path",
+                ));
+            }
+        };
+        if rules.needs_token(protocol) && !shows_token(&rules, protocol, parts) {
+            return Step::Done(self.refuse_token(protocol));
+        }
+        match want {
+            Want::Roles => Step::Done(self.list(protocol, &rules)),
+            Want::Credentials(role) => match self.role(&rules, role) {
+                Some(role) => self.credentials(protocol, role, parts, admitted.query),
+                None => Step::Done(self.no_such_role(protocol)),
+            },
+            Want::Status(role) => Step::Done(match self.role(&rules, role) {
+                Some(role) => self.status(protocol, &role),
+                None => self.no_such_role(protocol),
+            }),
+        }
+    }
+
+    fn guard<'a>(&self, parts: &'a Parts, rules: &Rules) -> Result<guard::Admitted<'a>, Violation> {
+        let head = guard::Head {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            ambiguous_length: self.ambiguous_length.load(Ordering::Relaxed),
+            local: self.local,
+        };
+        guard::check(
+            head,
+            guard::Rules {
+                hosts: &rules.hosts,
+                emulated: &rules.emulated,
+                same_origin: false,
+            },
+        )
+    }
+
+    fn role(&self, rules: &Rules, name: &str) -> Option<Arc<Role>> {
+        let is_served = rules.roles.iter().any(|served| served.as_str() == name);
+        is_served
+            .then(|| self.live.context.store.role(name))
+            .flatten()
+    }
+
+    fn credentials(
+        &self,
+        protocol: Protocol,
+        role: Arc<Role>,
+        parts: &Parts,
+        query: Option<&str>,
+    ) -> Step {
+        let (wait, has) = if protocol == Protocol::Native {
+            match native::wait(query) {
+                Ok(wait) => (wait, parts.headers.get(header::IF_NONE_MATCH)),
+                Err(invalid) => {
+                    let message = invalid.to_string();
+                    return Step::Done(self.refuse(protocol, StatusCode::BAD_REQUEST, &message));
+                }
+            }
+        } else {
+            (None, None)
+        };
+        let now = self.live.context.clock.boot();
+        let limit = {
+            let view = role.read(now);
+            match view.valid(now) {
+                Some(held) if has.is_some_and(|has| native::names(has, &held.set.etag)) => {
+                    match wait {
+                        Some(wait) => wait,
+                        None => return Step::Done(self.unchanged(protocol, held)),
+                    }
+                }
+                Some(held) => {
+                    return Step::Done(self.hand_out(protocol, &parts.method, &role, held));
+                }
+                None if view.refresh.needs_somebody() => {
+                    return Step::Done(self.unavailable(protocol, &role, &view));
+                }
+                None => wait.unwrap_or_default().max(HOLD),
+            }
+        };
+        Step::Wait(Waiting {
+            protocol,
+            method: parts.method.clone(),
+            limit,
+            has: has.cloned(),
+            role,
+        })
+    }
+
+    /// Waits until the role holds what the client has not, and answers.
+    pub(crate) async fn wait(&self, waiting: Waiting) -> Answer {
+        let Waiting {
+            protocol,
+            method,
+            role,
+            limit,
+            has,
+        } = waiting;
+        let deadline = Instant::now() + limit;
+        let mut changes = role.subscribe();
+        let mut is_over = false;
+        loop {
+            let now = self.live.context.clock.boot();
+            {
+                let view = role.read(now);
+                // Whoever was let in before the wait may not be any more.
+                let rules = self.live.rules.load();
+                if !rules.admission.admits(self.identity) {
+                    return self.refuse_peer(&rules, "/");
+                }
+                match view.valid(now) {
+                    Some(held)
+                        if !has
+                            .as_ref()
+                            .is_some_and(|has| native::names(has, &held.set.etag)) =>
+                    {
+                        return self.hand_out(protocol, &method, &role, held);
+                    }
+                    Some(held) if is_over => return self.unchanged(protocol, held),
+                    None if is_over || view.refresh.needs_somebody() => {
+                        return self.unavailable(protocol, &role, &view);
+                    }
+                    Some(_) | None => {}
+                }
+            }
+            tokio::select! {
+                changed = changes.changed() => is_over = changed.is_err(),
+                () = sleep_until(deadline) => is_over = true,
+                // A client that only waits for news need not hold up an end.
+                () = self.closing.cancelled(), if has.is_some() => is_over = true,
+            }
+        }
+    }
+
+    fn hand_out(
+        &self,
+        protocol: Protocol,
+        method: &Method,
+        role: &Role,
+        held: &Snapshot,
+    ) -> Answer {
+        let live = &self.live;
+        live.answered(protocol, StatusCode::OK, 1);
+        if method != Method::HEAD {
+            let remaining = held.shown_remaining(live.context.clock.boot());
+            live.served_remaining.observe(remaining.as_secs_f64());
+            live.context.audit.hand_out(HandOut {
+                listener: &live.name,
+                protocol: protocol.as_str(),
+                role: role.name(),
+                peer: &self.peer,
+                access_key_id: &held.set.keys.access_key_id,
+                remaining,
+            });
+        }
+        let body = protocol.body(&held.bodies).clone();
+        let mut answer = answer::with_body(StatusCode::OK, protocol::JSON, body);
+        if protocol == Protocol::Native {
+            answer::set_etag(answer.headers_mut(), &held.set.etag);
+        }
+        answer
+    }
+
+    fn unchanged(&self, protocol: Protocol, held: &Snapshot) -> Answer {
+        self.live.answered(protocol, StatusCode::NOT_MODIFIED, 1);
+        answer::not_modified(&held.set.etag)
+    }
+
+    fn list(&self, protocol: Protocol, rules: &Rules) -> Answer {
+        let (content_type, body) = match protocol {
+            Protocol::Native => {
+                let store = &self.live.context.store;
+                let roles: Vec<_> = rules
+                    .roles
+                    .iter()
+                    .filter_map(|name| store.role(name.as_str()))
+                    .collect();
+                (protocol::JSON, native::roles(&roles))
+            }
+            // One name and nothing else: clients put what they read into the next path.
+            Protocol::AwsContainer | Protocol::Tencent => match rules.roles.first() {
+                Some(role) => (protocol::TEXT, role.as_str().to_owned().into()),
+                None => return self.no_such_role(protocol),
+            },
+        };
+        self.live.answered(protocol, StatusCode::OK, 1);
+        answer::with_body(StatusCode::OK, content_type, body)
+    }
+
+    fn status(&self, protocol: Protocol, role: &Role) -> Answer {
+        let clock = &self.live.context.clock;
+        let body = native::status(role, &role.view(), clock.boot(), clock.wall());
+        self.live.answered(protocol, StatusCode::OK, 1);
+        answer::with_body(StatusCode::OK, protocol::JSON, body)
+    }
+
+    fn unavailable(&self, protocol: Protocol, role: &Role, view: &View) -> Answer {
+        let name = role.name();
+        let needs_somebody = view.refresh.needs_somebody();
+        let mut message = if needs_somebody {
+            format!("role `{name}` holds no valid credentials and somebody has to act")
+        } else {
+            format!("role `{name}` holds no valid credentials yet")
+        };
+        if let Some(failure) = &view.failure {
+            message.push_str(": ");
+            message.push_str(&failure.message);
+        }
+        let answer = self.refuse(protocol, StatusCode::SERVICE_UNAVAILABLE, &message);
+        answer::retry_after(answer, if needs_somebody { LATER } else { SOON })
+    }
+
+    fn no_such_role(&self, protocol: Protocol) -> Answer {
+        let message = format!("listener `{}` serves no such role", self.live.name);
+        self.refuse(protocol, StatusCode::NOT_FOUND, &message)
+    }
+
+    fn refuse_peer(&self, rules: &Rules, path: &str) -> Answer {
+        let protocol = Protocol::speaking(&rules.protocols, path);
+        let message = Refusal {
+            listener: &self.live.name,
+            identity: self.identity,
+        }
+        .to_string();
+        self.denied(protocol, "peer");
+        answer::closing(self.refuse(protocol, StatusCode::FORBIDDEN, &message))
+    }
+
+    fn refuse_request(&self, protocol: Protocol, violation: Violation) -> Answer {
+        let status = violation.status();
+        if status == StatusCode::FORBIDDEN {
+            self.denied(protocol, violation.reason());
+        } else {
+            self.live.denied(violation.reason());
+        }
+        let answer = self.refuse(protocol, status, &violation.to_string());
+        if violation.closes() {
+            answer::closing(answer)
+        } else {
+            answer
+        }
+    }
+
+    fn refuse_token(&self, protocol: Protocol) -> Answer {
+        self.denied(protocol, "token");
+        let message = format!(
+            "the `Authorization` header does not hold the token of listener `{}`",
+            self.live.name
+        );
+        self.refuse(protocol, StatusCode::UNAUTHORIZED, &message)
+    }
+
+    /// A body that did not come in time.
+    pub(crate) fn refuse_slow_body(&self, parts: &Parts) -> Answer {
+        let rules = self.live.rules.load();
+        let protocol = Protocol::speaking(&rules.protocols, parts.uri.path());
+        self.live.denied("request");
+        answer::closing(self.refuse(
+            protocol,
+            StatusCode::REQUEST_TIMEOUT,
+            "the request's body did not arrive",
+        ))
+    }
+
+    fn refuse(&self, protocol: Protocol, status: StatusCode, message: &str) -> Answer {
+        self.live.answered(protocol, status, 1);
+        answer::refusal(protocol, status, message)
+    }
+
+    fn denied(&self, protocol: Protocol, reason: &'static str) {
+        self.live.denied(reason);
+        self.live.context.audit.denied(Denial {
+            listener: &self.live.name,
+            protocol: protocol.as_str(),
+            peer: &self.peer,
+            reason,
+        });
+    }
+}
+
+fn shows_token(rules: &Rules, protocol: Protocol, parts: &Parts) -> bool {
+    parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .is_some_and(|shown| rules.accepts_token(protocol, shown.as_bytes()))
+}

@@ -1,0 +1,242 @@
+//! Nothing held yet, nothing held any more, and clients that take their time: on a paused clock,
+//! over a pipe in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::{Instant, sleep};
+
+use super::support::{CANARY, any_port, context, listener, publish, publish_nothing};
+use crate::clock::Clock;
+use crate::clock::testing::TestClock;
+use crate::listener::Context;
+use crate::listener::access::Identity;
+use crate::listener::connection;
+use crate::listener::live::Live;
+use crate::listener::rules::Rules;
+use crate::listener::session::Session;
+use crate::store::Refresh;
+
+struct Bench {
+    clock: Arc<TestClock>,
+    context: Arc<Context>,
+    live: Arc<Live>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let clock = Arc::new(TestClock::start());
+        let shared: Arc<dyn Clock> = Arc::<TestClock>::clone(&clock);
+        let context = context(&shared);
+        let bound = "127.0.0.1:9470".parse().unwrap();
+        let rules = Rules::new(&listener("t", any_port()), Some(bound), None, &shared).unwrap();
+        let live = Arc::new(Live::new("t".parse().unwrap(), rules, Arc::clone(&context)));
+        Self {
+            clock,
+            context,
+            live,
+        }
+    }
+
+    fn publish(&self, name: &str, life: Duration) {
+        publish(&self.context.store, &*self.clock, name, 1, life);
+    }
+
+    /// A connection being served; ends when the client's end is dropped.
+    fn connect(&self) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let session = Session {
+            live: Arc::clone(&self.live),
+            identity: Identity::NotAsked,
+            peer: Identity::NotAsked.peer(),
+            local: None,
+            ambiguous_length: Arc::default(),
+            closing: self.live.closing(),
+        };
+        tokio::spawn(connection::serve(server, session));
+        client
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let mut client = self.connect();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+const COLD: [&str; 3] = [
+    "/latest/meta-data/cam/security-credentials/cold",
+    "/accesskey/cold",
+    "/v1/roles/cold/credentials",
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_request_is_held_and_then_told_to_come_again() {
+    let bench = Bench::new();
+    for path in COLD {
+        let started = Instant::now();
+        let answer = bench.get(path).await;
+        assert_eq!(started.elapsed(), Duration::from_millis(1500), "{path}");
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        assert!(
+            body.to_string()
+                .contains("`cold` holds no valid credentials"),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_fetch_releases_every_waiter() {
+    let bench = Arc::new(Bench::new());
+    let role = bench.context.store.role("cold").unwrap();
+    let waiters: Vec<_> = (0..50)
+        .map(|number| {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.get(COLD[number % COLD.len()]).await })
+        })
+        .collect();
+    tokio::time::timeout(Duration::from_millis(10), role.demand.notified())
+        .await
+        .expect("a reader that finds nothing asks for an attempt");
+    sleep(Duration::from_millis(700)).await;
+    let started = Instant::now();
+    bench.publish("cold", Duration::from_hours(1));
+    for waiter in waiters {
+        assert!(waiter.await.unwrap().contains("AKID-cold-1"));
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_somebody_has_to_act_nobody_waits() {
+    let bench = Bench::new();
+    for refresh in [Refresh::Failing, Refresh::NeedsLogin] {
+        publish_nothing(&bench.context.store, "cold", refresh);
+        for path in COLD {
+            let started = Instant::now();
+            let answer = bench.get(path).await;
+            assert_eq!(started.elapsed(), Duration::ZERO);
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            assert!(answer.contains("retry-after: 30\r\n"), "{answer}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_while_waiting_ends_the_wait() {
+    let bench = Bench::new();
+    let started = Instant::now();
+    let (answer, ()) = tokio::join!(bench.get(COLD[0]), async {
+        sleep(Duration::from_millis(400)).await;
+        publish_nothing(&bench.context.store, "cold", Refresh::Failing);
+    });
+    assert!(answer.contains("retry-after: 30\r\n"), "{answer}");
+    assert_eq!(started.elapsed(), Duration::from_millis(400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_expired_is_served_after_a_suspend_either() {
+    let bench = Bench::new();
+    let paths = [
+        "/latest/meta-data/cam/security-credentials/app",
+        "/v1/roles/app/credentials",
+    ];
+    sleep(Duration::from_secs(3599)).await;
+    for path in paths {
+        assert!(bench.get(path).await.contains("AKID-app-1"), "{path}");
+    }
+    bench.clock.step_wall_back(Duration::from_hours(24));
+    bench.clock.suspend(Duration::from_secs(1));
+    for path in paths {
+        let answer = bench.get(path).await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(!answer.contains(CANARY), "{answer}");
+    }
+    let status = bench.get("/v1/roles/app/status").await;
+    assert!(status.contains("\"held\":\"expired\""), "{status}");
+    let list = bench.get("/accesskey").await;
+    assert!(
+        list.ends_with("\r\n\r\napp"),
+        "the list does not depend on what is held: {list}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_news_ends_with_the_listener() {
+    let bench = Bench::new();
+    let mut client = bench.connect();
+    let request = "GET /v1/roles/app/credentials?wait=60s HTTP/1.1\r\nHost: localhost\r\n\
+                   If-None-Match: \"app-1\"\r\n\r\n";
+    client.write_all(request.as_bytes()).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let started = Instant::now();
+    bench.live.close_connections();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 304 "), "{answer}");
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_heads_slow_bodies_and_idle_connections_end_after_30_seconds() {
+    let bench = Bench::new();
+    let whole = "GET /accesskey HTTP/1.1\r\nHost: localhost\r\n";
+    for (case, sent, answered) in [
+        ("nothing", String::new(), 0),
+        ("half a head", whole.to_owned(), 0),
+        ("idle after an answer", format!("{whole}\r\n"), 200),
+        (
+            "half a body",
+            format!("{whole}Content-Length: 9\r\n\r\nabc"),
+            408,
+        ),
+    ] {
+        let started = Instant::now();
+        let mut client = bench.connect();
+        client.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(started.elapsed().as_secs(), 30, "{case}");
+        match answered {
+            0 => assert_eq!(answer, "", "{case}"),
+            status => assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{case}: {answer}"
+            ),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trickle_of_head_bytes_does_not_keep_a_connection() {
+    let bench = Bench::new();
+    let started = Instant::now();
+    let mut client = bench.connect();
+    client.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+    while client.write_all(b"y").await.is_ok() {
+        sleep(Duration::from_secs(1)).await;
+        assert!(started.elapsed() < Duration::from_secs(40));
+    }
+    assert!(started.elapsed() >= Duration::from_secs(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_reads_is_cut_off_and_costs_no_memory() {
+    let bench = Bench::new();
+    let mut client = bench.connect();
+    let request = "GET /accesskey/app HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(64);
+    let started = Instant::now();
+    while client.write_all(request.as_bytes()).await.is_ok() {
+        assert!(started.elapsed() < Duration::from_mins(1), "still taken");
+    }
+    assert_eq!(started.elapsed().as_secs(), 30);
+}

@@ -1,0 +1,248 @@
+//! Coming up, failing alone, reloading, draining.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::support::{Plane, any_port, listener, only, tcp, unix};
+use crate::config::model::{Address, Protocol};
+use crate::listener::{DataPlane, InheritedSocket, State};
+
+/// Waits for something that the data plane does by itself.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(8), "{what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+fn at(address: SocketAddr) -> Address {
+    Address::Tcp(address)
+}
+
+#[test]
+fn a_listener_fails_alone_and_is_tried_again() {
+    let plane = Plane::start();
+    let squatter = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = squatter.local_addr().unwrap();
+    let blocked = plane.path("blocked");
+    std::fs::create_dir(&blocked).unwrap();
+    plane.apply(vec![
+        listener("taken", at(taken)),
+        listener("blocked", Address::Unix(blocked.clone())),
+        listener("fine", any_port()),
+    ]);
+    assert_eq!(plane.state("taken").state, State::Failed);
+    assert!(
+        plane
+            .state("taken")
+            .error
+            .unwrap()
+            .contains("in use by another program")
+    );
+    assert!(
+        plane
+            .state("blocked")
+            .error
+            .unwrap()
+            .contains("is a directory")
+    );
+    assert!(plane.plane.any_listening());
+    assert_eq!(tcp(plane.port("fine")).get("/v1/roles", "").status, 200);
+
+    drop(squatter);
+    std::fs::remove_dir(&blocked).unwrap();
+    for name in ["taken", "blocked"] {
+        eventually(name, || plane.state(name).state == State::Listening);
+    }
+    assert_eq!(tcp(taken).get("/v1/roles", "").status, 200);
+    assert_eq!(unix(&blocked).get("/v1/roles", "").status, 200);
+}
+
+#[test]
+fn nothing_that_works_is_said_to_be_nothing() {
+    let plane = Plane::start();
+    assert!(!plane.plane.any_listening());
+    let mut config = listener("bad", any_port());
+    std::fs::write(plane.path("token"), "short").unwrap();
+    config.token = Some(plane.path("token"));
+    plane.apply(vec![config]);
+    assert!(!plane.plane.any_listening());
+    assert!(
+        plane
+            .state("bad")
+            .error
+            .unwrap()
+            .contains("fewer than 16 bytes")
+    );
+}
+
+#[test]
+fn a_reload_keeps_connections_unless_it_is_about_them() {
+    let plane = Plane::start();
+    let mut config = listener("one", any_port());
+    plane.apply(vec![config.clone()]);
+    let address = plane.port("one");
+    let mut client = tcp(address);
+    assert_eq!(client.get("/v1/roles/app/credentials", "").status, 200);
+
+    plane.apply(vec![config.clone(), listener("two", any_port())]);
+    assert_eq!(
+        client.get("/v1/roles/app/credentials", "").status,
+        200,
+        "another was added"
+    );
+
+    config.roles = vec!["other".parse().unwrap()];
+    config.protocols = BTreeSet::from([Protocol::Native]);
+    plane.apply(vec![config.clone()]);
+    assert_eq!(
+        client.get("/v1/roles/app/credentials", "").status,
+        404,
+        "not served any more"
+    );
+    assert_eq!(
+        client.get("/v1/roles/other/credentials", "").status,
+        200,
+        "the same connection"
+    );
+    assert_eq!(client.get("/accesskey", "").status, 404);
+    assert_eq!(plane.state("one").connections, 1);
+
+    config.allow = Some(only(&[]));
+    plane.apply(vec![config.clone()]);
+    assert!(client.is_closed(), "a changed `allow` ends connections");
+    assert_eq!(plane.port("one"), address, "and keeps the socket");
+    assert_eq!(tcp(address).get("/v1/roles", "").status, 403);
+
+    plane.apply(vec![]);
+    assert!(TcpStream::connect(address).is_err());
+    assert!(plane.plane.state().is_empty());
+}
+
+#[test]
+fn addresses_can_be_swapped_in_one_reload() {
+    let plane = Plane::start();
+    plane.apply(vec![listener("a", any_port()), listener("b", any_port())]);
+    let (a, b) = (plane.port("a"), plane.port("b"));
+    let mut kept = tcp(a);
+    assert_eq!(kept.get("/v1/roles", "").status, 200);
+    plane.apply(vec![listener("a", at(b)), listener("b", at(a))]);
+    assert_eq!((plane.port("a"), plane.port("b")), (b, a));
+    assert!(kept.is_closed());
+    assert_eq!(tcp(a).get("/v1/roles", "").status, 200);
+}
+
+#[test]
+fn a_socket_file_goes_with_its_listener() {
+    let plane = Plane::start();
+    let path = plane.path("deep/er/s");
+    let mut config = listener("s", Address::Unix(path.clone()));
+    config.access.mode = 0o600;
+    plane.apply(vec![config.clone()]);
+    let mode = |path| {
+        let found = std::fs::metadata(path).unwrap();
+        std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o777
+    };
+    assert_eq!(mode(&path), 0o600);
+    config.access.mode = 0o660;
+    plane.apply(vec![config]);
+    assert_eq!(mode(&path), 0o660);
+    assert_eq!(unix(&path).get("/v1/roles", "").status, 200);
+    plane.apply(vec![]);
+    assert!(!path.exists());
+}
+
+#[test]
+fn draining_ends_idle_connections_at_once_and_finishes_answers() {
+    let plane = Plane::start();
+    let path = plane.path("s");
+    plane.apply(vec![
+        listener("t", any_port()),
+        listener("s", Address::Unix(path.clone())),
+    ]);
+    let address = plane.port("t");
+    let (mut fresh, mut idle, mut busy) = (tcp(address), tcp(address), unix(&path));
+    assert_eq!(idle.get("/v1/roles", "").status, 200);
+    busy.send("GET /v1/roles/cold/credentials HTTP/1.1\r\n\r\n");
+    eventually("all accepted", || {
+        plane.state("t").connections == 2 && plane.state("s").connections == 1
+    });
+    std::thread::scope(|scope| {
+        let started = Instant::now();
+        let draining = scope.spawn(|| plane.drain(Duration::from_secs(10)));
+        assert!(idle.is_closed() && fresh.is_closed());
+        assert!(
+            started.elapsed() < Duration::from_millis(500),
+            "{:?}",
+            started.elapsed()
+        );
+        std::thread::park_timeout(Duration::from_millis(100));
+        plane.publish("cold", 1, Duration::from_hours(1));
+        assert!(busy.receive(true).body.contains("AKID-cold-1"));
+        assert!(busy.is_closed());
+        draining.join().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(5));
+    });
+    assert!(TcpStream::connect(address).is_err());
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_grace_period_ends() {
+    let (plane, address) = Plane::on_tcp();
+    let mut client = tcp(address);
+    client.send("GET /v1/roles/cold/credentials?wait=60s HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    eventually("accepted", || plane.state("tcp").connections == 1);
+    std::thread::park_timeout(Duration::from_millis(100));
+    let started = Instant::now();
+    plane.drain(Duration::from_millis(200));
+    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn one_user_cannot_take_every_connection() {
+    let plane = Plane::start();
+    let path = plane.path("s");
+    plane.apply(vec![listener("s", Address::Unix(path.clone()))]);
+    let held: Vec<_> = (0..256)
+        .map(|_| {
+            let mut client = unix(&path);
+            assert_eq!(client.get("/v1/roles", "").status, 200);
+            client
+        })
+        .collect();
+    assert!(unix(&path).is_closed(), "one too many");
+    drop(held);
+    eventually("room again", || plane.state("s").connections == 0);
+    assert_eq!(unix(&path).get("/v1/roles", "").status, 200);
+}
+
+#[test]
+fn an_inherited_socket_is_used_if_it_is_the_right_one() {
+    let plane = Plane::start();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let wrong = TcpListener::bind("127.0.0.1:0").unwrap();
+    let inherited = [
+        ("right".to_owned(), InheritedSocket::Tcp(socket)),
+        ("wrong".to_owned(), InheritedSocket::Tcp(wrong)),
+    ];
+    let second = DataPlane::start(plane.context.clone(), inherited.into()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let desired = vec![
+        listener("right", at(address)),
+        listener("wrong", at("127.0.0.1:1".parse().unwrap())),
+    ];
+    runtime.block_on(second.apply(desired)).unwrap();
+    let states = second.state();
+    assert_eq!(states[0].state, State::Listening);
+    assert_eq!(tcp(address).get("/v1/roles", "").status, 200);
+    assert!(states[1].error.as_ref().unwrap().contains("is bound to"));
+}

@@ -1,0 +1,8 @@
+//! The data plane from its sockets inwards: bytes in, bytes out.
+
+mod access;
+mod cold;
+mod life;
+mod protocols;
+mod refusals;
+mod support;

@@ -1,0 +1,302 @@
+//! What is refused, and what a refused client sees.
+
+use super::support::{CANARY, Plane, any_port, listener, tcp, unix};
+use crate::config::model::Address;
+
+/// Sends one request head (its lines after the first in `rest`) and reads the answer.
+fn ask(plane: &Plane, first: &str, rest: &str) -> (super::support::Response, bool) {
+    let mut client = tcp(plane.port("tcp"));
+    client.send(&format!("{first}\r\n{rest}\r\n"));
+    let answer = client.receive(!first.starts_with("HEAD"));
+    let closes = answer.header("connection") == Some("close");
+    if closes {
+        assert!(client.is_closed(), "{first}");
+    }
+    (answer, closes)
+}
+
+#[test]
+fn strangers_requests_in_every_protocol() {
+    let (plane, _) = Plane::on_tcp();
+    let host = "Host: localhost\r\n";
+    for path in [
+        "/latest/meta-data/cam/security-credentials/app",
+        "/aws/container/app",
+        "/v1/roles/app/credentials",
+    ] {
+        let get = format!("GET {path} HTTP/1.1");
+        let long = format!("{host}X: {}\r\n", "y".repeat(17 * 1024));
+        let many = format!("{host}{}", "X: y\r\n".repeat(100));
+        for (case, first, rest, status, closes) in [
+            (
+                "foreign host",
+                get.clone(),
+                "Host: evil.example\r\n".to_owned(),
+                403,
+                false,
+            ),
+            ("no host", get.clone(), String::new(), 403, false),
+            (
+                "two hosts",
+                get.clone(),
+                format!("{host}{host}"),
+                403,
+                false,
+            ),
+            (
+                "origin",
+                get.clone(),
+                format!("{host}Origin: http://a\r\n"),
+                403,
+                false,
+            ),
+            (
+                "referer",
+                get.clone(),
+                format!("{host}Referer: http://a/\r\n"),
+                403,
+                false,
+            ),
+            (
+                "proxied",
+                get.clone(),
+                format!("{host}X-Forwarded-For: 1.2.3.4\r\n"),
+                403,
+                false,
+            ),
+            (
+                "forwarded",
+                get.clone(),
+                format!("{host}Forwarded: for=a\r\n"),
+                403,
+                false,
+            ),
+            (
+                "via",
+                get.clone(),
+                format!("{host}Via: 1.1 a\r\n"),
+                403,
+                false,
+            ),
+            (
+                "browser",
+                get.clone(),
+                format!("{host}Sec-Fetch-Site: cross-site\r\n"),
+                403,
+                false,
+            ),
+            (
+                "absolute",
+                format!("GET http://evil.example{path} HTTP/1.1"),
+                host.to_owned(),
+                403,
+                false,
+            ),
+            (
+                "options",
+                format!("OPTIONS {path} HTTP/1.1"),
+                host.to_owned(),
+                405,
+                false,
+            ),
+            (
+                "delete",
+                format!("DELETE {path} HTTP/1.1"),
+                host.to_owned(),
+                405,
+                false,
+            ),
+            (
+                "connect",
+                "CONNECT localhost:443 HTTP/1.1".to_owned(),
+                host.to_owned(),
+                405,
+                false,
+            ),
+            (
+                "control",
+                format!("GET {path}%0a HTTP/1.1"),
+                host.to_owned(),
+                400,
+                true,
+            ),
+            (
+                "raw control",
+                format!("GET {path}\u{1} HTTP/1.1"),
+                host.to_owned(),
+                400,
+                true,
+            ),
+            (
+                "chunked",
+                get.clone(),
+                format!("{host}Transfer-Encoding: chunked\r\n"),
+                400,
+                true,
+            ),
+            (
+                "two lengths",
+                get.clone(),
+                format!("{host}Content-Length: 0\r\nContent-Length: 0\r\n"),
+                400,
+                true,
+            ),
+            (
+                "two unlike",
+                get.clone(),
+                format!("{host}Content-Length: 0\r\nContent-Length: 1\r\n"),
+                400,
+                true,
+            ),
+            (
+                "long body",
+                get.clone(),
+                format!("{host}Content-Length: 4097\r\n"),
+                413,
+                true,
+            ),
+            ("long head", get.clone(), long.clone(), 431, true),
+            ("many headers", get.clone(), many.clone(), 431, true),
+        ] {
+            let (answer, closed) = ask(&plane, &first, &rest);
+            assert_eq!(answer.status, status, "{path}, {case}: {answer:?}");
+            assert_eq!(closed, closes, "{path}, {case}: {answer:?}");
+            assert!(!answer.body.contains(CANARY), "{path}, {case}");
+            if status == 405 {
+                assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{case}");
+            }
+            // Those are the HTTP library's own, without a body.
+            if !matches!(
+                case,
+                "raw control" | "two unlike" | "long head" | "many headers"
+            ) {
+                assert_eq!(answer.header("cache-control"), Some("no-store"), "{case}");
+                assert!(answer.json().is_object(), "{path}, {case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ninety_nine_headers_and_a_small_body_are_fine() {
+    let (plane, address) = Plane::on_tcp();
+    let many = format!("Host: localhost\r\n{}", "X: y\r\n".repeat(98));
+    assert_eq!(ask(&plane, "GET /v1/roles HTTP/1.1", &many).0.status, 200);
+    let mut client = tcp(address);
+    for _ in 0..2 {
+        client.send("GET /v1/roles HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4096\r\n\r\n");
+        client.send(&"x".repeat(4096));
+        assert_eq!(client.receive(true).status, 200);
+    }
+    client.send("GET /v1/roles HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    assert_eq!(client.receive(false).status, 100);
+    client.send("{}");
+    assert_eq!(client.receive(true).status, 200);
+}
+
+#[test]
+fn hosts_that_are_ours_and_absolute_targets_of_emulated_ones() {
+    let (plane, address) = Plane::on_tcp();
+    let port = address.port();
+    for host in [
+        format!("127.0.0.1:{port}"),
+        "127.0.0.1".to_owned(),
+        format!("LocalHost:{port}"),
+        "metadata.tencentyun.com".to_owned(),
+        "bm.metadata.tencentyun.com:80".to_owned(),
+        "metaserver.tencentemr.com:9998".to_owned(),
+        "169.254.0.23".to_owned(),
+        "169.254.170.2".to_owned(),
+        "[fd00:ec2::23]".to_owned(),
+        "metadata.example".to_owned(),
+    ] {
+        let (answer, _) = ask(
+            &plane,
+            "GET /accesskey HTTP/1.1",
+            &format!("Host: {host}\r\n"),
+        );
+        assert_eq!(answer.status, 200, "{host}");
+    }
+    for target in [
+        "http://metadata.tencentyun.com/accesskey",
+        "http://169.254.0.23:80//accesskey",
+    ] {
+        let (answer, _) = ask(
+            &plane,
+            &format!("GET {target} HTTP/1.1"),
+            "Host: metadata.tencentyun.com\r\nProxy-Connection: keep-alive\r\n",
+        );
+        assert_eq!(answer.body, "app", "{target}");
+        let (answer, _) = ask(
+            &plane,
+            &format!("GET {target} HTTP/1.1"),
+            "Host: evil.example\r\n",
+        );
+        assert_eq!(answer.status, 403, "the header counts as well");
+    }
+}
+
+#[test]
+fn a_unix_socket_takes_any_host_but_no_browser() {
+    let plane = Plane::start();
+    let path = plane.path("s");
+    plane.apply(vec![listener("s", Address::Unix(path.clone()))]);
+    let mut client = unix(&path);
+    client.send("GET /v1/roles HTTP/1.1\r\nHost: whatever.example\r\n\r\n");
+    assert_eq!(client.receive(true).status, 200);
+    client.send("GET /v1/roles HTTP/1.1\r\n\r\n");
+    assert_eq!(client.receive(true).status, 200);
+    assert_eq!(client.get("/v1/roles", "Origin: http://a\r\n").status, 403);
+    assert_eq!(client.get("http://evil.example/v1/roles", "").status, 403);
+}
+
+#[test]
+fn garbage_is_not_answered_with_anything_of_ours() {
+    let (plane, address) = Plane::on_tcp();
+    for garbage in [
+        "\u{0}\u{1}\u{2}\r\n\r\n",
+        "GET\r\n\r\n",
+        "\u{16}\u{3}\u{1}\u{0}",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let mut client = tcp(address);
+        client.send(garbage);
+        client.0.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut client.0, &mut answer).ok();
+        assert!(
+            !answer.contains(CANARY) && !answer.contains(" 200 "),
+            "{answer}"
+        );
+    }
+    assert_eq!(
+        tcp(address).get("/v1/roles", "").status,
+        200,
+        "and nobody else minds"
+    );
+    drop(plane);
+}
+
+#[test]
+fn refusals_are_counted() {
+    let plane = Plane::start();
+    plane.apply(vec![listener("tcp", any_port())]);
+    ask(&plane, "GET /v1/roles HTTP/1.1", "Host: evil.example\r\n");
+    ask(
+        &plane,
+        "GET /v1/roles HTTP/1.1",
+        "Host: localhost\r\nVia: a\r\n",
+    );
+    ask(&plane, "GET /v1/roles HTTP/1.1", "Host: localhost\r\n");
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, plane.context.metrics.registry()).unwrap();
+    for line in [
+        "credvend_denied_total{listener=\"tcp\",reason=\"host\"} 1",
+        "credvend_denied_total{listener=\"tcp\",reason=\"header\"} 1",
+        "credvend_requests_total{listener=\"tcp\",protocol=\"native\",code=\"403\"} 2",
+        "credvend_requests_total{listener=\"tcp\",protocol=\"native\",code=\"200\"} 1",
+        "credvend_listener_up{listener=\"tcp\"} 1",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}

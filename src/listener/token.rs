@@ -1,0 +1,390 @@
+//! The token of a listener: a file that clients read and send along.
+//!
+//! 1. A file that is not there is made, whole or not at all: 43 characters and no line break,
+//!    since many clients send what they read as it is.
+//! 2. It is read again when it changes; what it held before stays good for ten minutes, because
+//!    a client may have it in an environment variable.
+//! 3. What is too short to be a secret is no token: it lets nobody in.
+//!
+//! Comparing takes the same time wherever two tokens differ.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use super::bind::directory;
+use crate::clock::{BootTime, Clock};
+
+const SHORTEST: usize = 16;
+const LONGEST: u64 = 4096;
+const OVERLAP: Duration = Duration::from_mins(10);
+/// Between two looks at the file.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The same when somebody just presented what we do not know: perhaps it is newer than our look.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// Earlier tokens kept at a time; a file written in pieces makes a few.
+const MOST_PREVIOUS: usize = 8;
+
+type Value = Zeroizing<Vec<u8>>;
+
+/// Why there is no token. Names the file and what to do.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct TokenError(String);
+
+/// The tokens that are good at the moment.
+pub struct Token {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    current: Option<Value>,
+    /// Each until a moment on the boot clock.
+    previous: Vec<(Value, BootTime)>,
+    stamp: Option<Stamp>,
+    looked: BootTime,
+}
+
+/// Changes whenever a file does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Token {
+    /// Reads the token of `path`, making the file first if there is none; a new one is readable
+    /// for us and `group`.
+    pub fn open(
+        path: &Path,
+        group: Option<u32>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, TokenError> {
+        let own = rustix::process::geteuid().as_raw();
+        let parent = path.parent().unwrap_or(path);
+        directory::ensure(parent, own)
+            .map_err(|unsafe_way| TokenError(format!("token file: {unsafe_way}")))?;
+        let missing =
+            fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        if missing {
+            create(path, group).map_err(|error| {
+                TokenError(format!(
+                    "token file `{}` cannot be made: {error}",
+                    path.display()
+                ))
+            })?;
+        }
+        let (value, stamp) = read(path, own)?;
+        Ok(Self {
+            path: path.to_owned(),
+            known: Mutex::new(Known {
+                current: Some(value),
+                previous: Vec::new(),
+                stamp: Some(stamp),
+                looked: clock.boot(),
+            }),
+            clock,
+        })
+    }
+
+    /// Where it is read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether this is the token, or was until a moment ago.
+    #[must_use]
+    pub fn accepts(&self, presented: &[u8]) -> bool {
+        let now = self.clock.boot();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(known.looked) >= LOOK_EVERY {
+            known.look(&self.path, now);
+        }
+        if known.holds(presented, now) {
+            return true;
+        }
+        if now.since(known.looked) < LOOK_AGAIN_AFTER {
+            return false;
+        }
+        known.look(&self.path, now);
+        known.holds(presented, now)
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Known {
+    fn holds(&self, presented: &[u8], now: BootTime) -> bool {
+        let current = self
+            .current
+            .as_ref()
+            .map_or(Choice::from(0), |value| value.as_slice().ct_eq(presented));
+        self.previous
+            .iter()
+            .filter(|(_, until)| now < *until)
+            .fold(current, |found, (value, _)| {
+                found | value.as_slice().ct_eq(presented)
+            })
+            .into()
+    }
+
+    /// Reads the file again if it changed. A file that is gone changes nothing: who holds the
+    /// token may go on.
+    fn look(&mut self, path: &Path, now: BootTime) {
+        self.looked = now;
+        self.previous.retain(|(_, until)| now < *until);
+        let Ok(found) = fs::metadata(path) else {
+            return;
+        };
+        let stamp = Stamp::of(&found);
+        if self.stamp == Some(stamp) {
+            return;
+        }
+        self.stamp = Some(stamp);
+        let value = match read(path, rustix::process::geteuid().as_raw()) {
+            Ok((value, _)) => Some(value),
+            Err(error) => {
+                tracing::warn!(%error, "token file unusable; the token it held stays good for 10 min");
+                None
+            }
+        };
+        if value
+            .as_ref()
+            .is_some_and(|value| self.current.as_ref() == Some(value))
+        {
+            return;
+        }
+        if let Some(replaced) = self.current.take() {
+            self.previous.insert(0, (replaced, now + OVERLAP));
+            self.previous.truncate(MOST_PREVIOUS);
+        }
+        if value.is_some() {
+            tracing::info!(path = %path.display(), "token read again");
+        }
+        self.current = value;
+    }
+}
+
+impl Stamp {
+    fn of(found: &fs::Metadata) -> Self {
+        Self {
+            inode: found.ino(),
+            size: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        }
+    }
+}
+
+fn create(path: &Path, group: Option<u32>) -> io::Result<()> {
+    let mut random = Zeroizing::new([0_u8; 32]);
+    getrandom::fill(&mut *random)?;
+    let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(*random));
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{:016x}", fastrand::u64(..)));
+    let temporary = PathBuf::from(temporary);
+    let written = write_new(&temporary, group, text.as_bytes())
+        // Never over another's: whoever came first made the token.
+        .and_then(
+            |()| match renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE) {
+                Ok(()) => Ok(()),
+                Err(errno) => Err(errno.into()),
+            },
+        );
+    match written {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let removed = fs::remove_file(&temporary);
+            if error.kind() == ErrorKind::AlreadyExists && removed.is_ok() {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        }
+    }
+}
+
+fn write_new(path: &Path, group: Option<u32>, text: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o400)
+        .open(path)?;
+    if group.is_some() {
+        fchown(&file, None, group)?;
+    }
+    file.set_permissions(Permissions::from_mode(0o440))?;
+    file.write_all(text)?;
+    file.sync_all()
+}
+
+fn read(path: &Path, own: u32) -> Result<(Value, Stamp), TokenError> {
+    let shown = path.display();
+    let unreadable =
+        |error: io::Error| TokenError(format!("token file `{shown}` cannot be read: {error}"));
+    let entry = fs::symlink_metadata(path).map_err(unreadable)?;
+    let file = File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?;
+    for owner in [entry.uid(), found.uid()] {
+        if owner != 0 && owner != own {
+            return Err(TokenError(format!(
+                "token file `{shown}` belongs to uid {owner}, who could change it: it must belong \
+                 to root or to uid {own}"
+            )));
+        }
+    }
+    if !found.is_file() {
+        return Err(TokenError(format!(
+            "token file `{shown}` is not a regular file"
+        )));
+    }
+    let room = usize::try_from(found.size().min(LONGEST)).unwrap_or(0) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(LONGEST)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let value = Zeroizing::new(bytes.trim_ascii_end().to_vec());
+    if value.len() < SHORTEST {
+        return Err(TokenError(format!(
+            "token file `{shown}` holds fewer than {SHORTEST} bytes, which is no secret: remove \
+             it and a good one is made"
+        )));
+    }
+    if !value.iter().all(u8::is_ascii_graphic) {
+        return Err(TokenError(format!(
+            "token file `{shown}` holds what cannot be sent in a header: remove it and a good \
+             one is made"
+        )));
+    }
+    Ok((value, Stamp::of(&found)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Token, TokenError};
+    use crate::clock::testing::TestClock;
+
+    fn open(path: &Path, clock: &Arc<TestClock>) -> Result<Token, TokenError> {
+        Token::open(path, None, Arc::<TestClock>::clone(clock))
+    }
+
+    /// In the way that keeps the file whole.
+    fn replace(path: &Path, text: &str) {
+        let beside = path.with_extension("new");
+        fs::write(&beside, text).unwrap();
+        fs::rename(&beside, path).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_file_is_made() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("run/token");
+        let clock = Arc::new(TestClock::start());
+        let token = open(&path, &clock).unwrap();
+        let text = fs::read(&path).unwrap();
+        assert_eq!(text.len(), 43);
+        assert!(
+            text.iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
+        );
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o440
+        );
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert!(token.accepts(&text) && !token.accepts(b"") && !token.accepts(&text[1..]));
+        let again = open(&path, &clock).unwrap();
+        assert!(again.accepts(&text), "an existing file is kept");
+        assert!(!format!("{token:?}").contains(str::from_utf8(&text).unwrap()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_file_counts_and_the_token_before_it_for_ten_minutes() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("token");
+        replace(&path, "first-0123456789\n");
+        let clock = Arc::new(TestClock::start());
+        let token = open(&path, &clock).unwrap();
+        assert!(
+            token.accepts(b"first-0123456789"),
+            "the line break is none of it"
+        );
+
+        replace(&path, "second-0123456789");
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert!(
+            token.accepts(b"second-0123456789"),
+            "looked again, since it was unknown"
+        );
+        replace(&path, "third-0123456789");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        for each in ["first-0123456789", "second-0123456789", "third-0123456789"] {
+            assert!(token.accepts(each.as_bytes()), "{each}");
+        }
+        tokio::time::advance(Duration::from_mins(10)).await;
+        assert!(!token.accepts(b"first-0123456789") && !token.accepts(b"second-0123456789"));
+        assert!(token.accepts(b"third-0123456789"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_short_lets_nobody_in() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("token");
+        let clock = Arc::new(TestClock::start());
+        fs::write(&path, "short").unwrap();
+        let text = open(&path, &clock).unwrap_err().to_string();
+        assert!(text.contains("fewer than 16 bytes"), "{text}");
+
+        replace(&path, "good-0123456789abc");
+        let token = open(&path, &clock).unwrap();
+        replace(&path, "short");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(!token.accepts(b"short"));
+        assert!(token.accepts(b"good-0123456789abc"), "for ten minutes");
+        tokio::time::advance(Duration::from_mins(11)).await;
+        assert!(!token.accepts(b"good-0123456789abc"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_files_are_no_tokens() {
+        if rustix::process::geteuid().as_raw() != 0 {
+            println!("not root: skipped");
+            return;
+        }
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("token");
+        replace(&path, "good-0123456789abc");
+        std::os::unix::fs::chown(&path, Some(1234), None).unwrap();
+        let text = open(&path, &Arc::new(TestClock::start()))
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("belongs to uid 1234"), "{text}");
+    }
+}

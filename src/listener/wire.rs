@@ -1,0 +1,260 @@
+//! The bytes of one connection, with two things the HTTP library does not do.
+//!
+//! * It takes repeated `Content-Length` lines for one, and so hides that a request said twice
+//!   how long it is. A scanner reads along and raises a flag.
+//! * It waits forever for a client that does not read. Here a write that makes no progress for
+//!   a while fails.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+/// How long a client may leave its answers unread.
+const SLOWEST_READER: Duration = Duration::from_secs(30);
+
+/// A stream that is read along.
+#[derive(Debug)]
+pub(crate) struct Wire<S> {
+    stream: S,
+    scanner: Scanner,
+    /// Raised for good by the first head that says its length twice.
+    ambiguous_length: Arc<AtomicBool>,
+    /// Running while a write waits for the client.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Wire<S> {
+    pub(crate) fn new(stream: S, ambiguous_length: Arc<AtomicBool>) -> Self {
+        Self {
+            stream,
+            scanner: Scanner::default(),
+            ambiguous_length,
+            stalled: None,
+        }
+    }
+
+    /// Passes a write's result on, unless the client has kept us waiting for too long.
+    fn timed<T>(
+        &mut self,
+        result: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.stalled = None;
+            return result;
+        }
+        let timer = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(SLOWEST_READER)));
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        if self.scanner.finds_ambiguous_length(read) {
+            self.ambiguous_length.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.timed(result, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.timed(result, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Follows heads and bodies just closely enough to count `Content-Length` lines. Whatever it
+/// misreads only costs the sender its own connection.
+#[derive(Debug, Default)]
+struct Scanner {
+    /// The start of a line whose end is still to come.
+    begun: Vec<u8>,
+    /// Whether the request line has been seen; empty lines before it mean nothing.
+    in_head: bool,
+    lengths: u32,
+    /// Bytes of the body announced by this head, then those still to come.
+    body: u64,
+}
+
+/// As much of a line as can matter: the name, and more digits than a number has.
+const INTERESTING: usize = 64;
+const NAME: &[u8] = b"content-length";
+
+impl Scanner {
+    /// Reads along; true once any head so far has had two lengths.
+    fn finds_ambiguous_length(&mut self, mut bytes: &[u8]) -> bool {
+        let mut ambiguous = false;
+        loop {
+            if !self.in_head && self.body > 0 {
+                let skipped = bytes
+                    .len()
+                    .min(usize::try_from(self.body).unwrap_or(usize::MAX));
+                self.body -= skipped as u64;
+                bytes = bytes.get(skipped..).unwrap_or_default();
+            }
+            let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
+                let room = INTERESTING - self.begun.len();
+                self.begun.extend(bytes.iter().take(room));
+                return ambiguous;
+            };
+            let (line, rest) = bytes.split_at(end);
+            if self.begun.is_empty() {
+                ambiguous |= self.line(line);
+            } else {
+                let mut whole = std::mem::take(&mut self.begun);
+                whole.extend(line.iter().take(INTERESTING));
+                ambiguous |= self.line(&whole);
+            }
+            bytes = rest.get(1..).unwrap_or_default();
+        }
+    }
+
+    /// One line without its end.
+    fn line(&mut self, line: &[u8]) -> bool {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            if self.in_head {
+                self.in_head = false;
+                self.lengths = 0;
+            }
+            return false;
+        }
+        if !self.in_head {
+            self.in_head = true; // the request line
+            self.body = 0;
+            return false;
+        }
+        let Some((name, value)) = line.split_at_checked(NAME.len()) else {
+            return false;
+        };
+        if !name.eq_ignore_ascii_case(NAME) {
+            return false;
+        }
+        let Some(value) = value.trim_ascii_start().strip_prefix(b":") else {
+            return false;
+        };
+        self.lengths += 1;
+        let digits = str::from_utf8(value.trim_ascii()).unwrap_or_default();
+        self.body = digits.parse().unwrap_or(0);
+        self.lengths > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::{Scanner, Wire};
+
+    const ONCE: &str = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+    const TWICE: &str = "GET / HTTP/1.1\r\nContent-Length: 3\r\ncontent-length:3\r\n\r\nabc";
+    const IN_THE_BODY: &str = "PUT / HTTP/1.1\nContent-Length: 62\n\n\
+         GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n1234567";
+
+    fn scan(pieces: &[&[u8]]) -> bool {
+        let mut scanner = Scanner::default();
+        pieces.iter().fold(false, |found, piece| {
+            found | scanner.finds_ambiguous_length(piece)
+        })
+    }
+
+    #[test]
+    fn two_lengths_in_one_head_are_found_and_one_in_each_of_two_is_fine() {
+        let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(5000));
+        for (case, text, ambiguous) in [
+            ("once", ONCE.to_owned(), false),
+            ("twice", TWICE.to_owned(), true),
+            ("two requests", ONCE.repeat(2), false),
+            ("the second one", format!("{ONCE}{TWICE}"), true),
+            ("in a body", IN_THE_BODY.to_owned(), false),
+            ("after such a body", format!("{IN_THE_BODY}{TWICE}"), true),
+            ("after a long line", format!("{long}{TWICE}"), true),
+            ("after empty lines", format!("\r\n\r\n{TWICE}"), true),
+            ("similar names", "GET / HTTP/1.1\r\nContent-Length: 0\r\nContent-Length-X: 0\r\nX-Content-Length: 0\r\n\r\n".to_owned(), false),
+        ] {
+            assert_eq!(scan(&[text.as_bytes()]), ambiguous, "{case}");
+            let bytewise: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+            assert_eq!(scan(&bytewise), ambiguous, "{case}, byte by byte");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_where_reads_end(
+            text in prop::collection::vec(
+                prop::sample::select(vec![ONCE, TWICE, IN_THE_BODY, "\r\n", "Content-Length: 1\n"]),
+                0..5,
+            ),
+            cut in 1..40_usize,
+        ) {
+            let text = text.concat();
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(cut).collect();
+            prop_assert_eq!(scan(&pieces), scan(&[text.as_bytes()]));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(pieces in prop::collection::vec(any::<Vec<u8>>(), 0..8)) {
+            let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            scan(&pieces);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_is_given_up() {
+        let (mut client, server) = tokio::io::duplex(16);
+        let mut wire = Wire::new(server, std::sync::Arc::default());
+        let start = tokio::time::Instant::now();
+        let error = wire.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed(), Duration::from_secs(30));
+        client.read_exact(&mut [0; 16]).await.unwrap();
+        wire.write_all(&[0; 16])
+            .await
+            .expect("reading makes room again");
+    }
+}

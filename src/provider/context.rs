@@ -1,0 +1,262 @@
+//! What providers share, and what outlives them: HTTP clients, budgets, clocks, secrets.
+//!
+//! A reload makes new providers but keeps this, so that a throttled endpoint stays throttled,
+//! a learned clock stays learned, and a key read once is not read again for every role.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::budget::Budget;
+use super::endpoint_clock::EndpointClock;
+use super::secrets::{SecretRef, SecretSource};
+use super::signer::{HoldsCredentials, Signer};
+use super::upstream::{Clients, HttpClient};
+use crate::clock::Clock;
+use crate::config::model::{Key, Limits, Source, Upstream};
+use crate::credentials::Cloud;
+use crate::name::Name;
+
+/// Finds the role that another one signs with. Asked once per [`super::build`].
+pub type SourceRoles = Arc<dyn Fn(&Name) -> Arc<dyn HoldsCredentials> + Send + Sync>;
+
+/// One per daemon.
+pub struct BuildContext {
+    clock: Arc<dyn Clock>,
+    clients: Clients,
+    configured: Mutex<Configured>,
+    budgets: Mutex<BTreeMap<BudgetKey, Arc<Budget>>>,
+    endpoint_clocks: Mutex<BTreeMap<String, Arc<EndpointClock>>>,
+    secrets: Mutex<BTreeMap<SecretRef, Arc<SecretSource>>>,
+}
+
+/// What a reload replaces.
+struct Configured {
+    keys: BTreeMap<Name, Key>,
+    limits: Limits,
+    source_roles: SourceRoles,
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct BudgetKey {
+    cloud: Cloud,
+    endpoint: String,
+    /// In kebab-case, as in `[limits.*]`.
+    action: &'static str,
+}
+
+impl BuildContext {
+    /// Knows the keys and limits of one configuration; does no I/O.
+    #[must_use]
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        keys: BTreeMap<Name, Key>,
+        limits: Limits,
+        source_roles: SourceRoles,
+    ) -> Self {
+        Self {
+            clock,
+            clients: Clients::default(),
+            configured: Mutex::new(Configured {
+                keys,
+                limits,
+                source_roles,
+            }),
+            budgets: Mutex::default(),
+            endpoint_clocks: Mutex::default(),
+            secrets: Mutex::default(),
+        }
+    }
+
+    /// A reload: what is built from here on uses these keys and roles, and budgets that are in
+    /// use change their rate at once. Clients and secrets that nobody uses are dropped.
+    pub fn reconfigure(
+        &self,
+        keys: BTreeMap<Name, Key>,
+        limits: Limits,
+        source_roles: SourceRoles,
+    ) {
+        let mut budgets = lock(&self.budgets);
+        budgets.retain(|_, budget| Arc::strong_count(budget) > 1);
+        for (key, budget) in budgets.iter() {
+            budget.set_rate(key.rate(&limits));
+        }
+        drop(budgets);
+        self.clients.prune();
+        lock(&self.secrets).retain(|_, source| Arc::strong_count(source) > 1);
+        *lock(&self.configured) = Configured {
+            keys,
+            limits,
+            source_roles,
+        };
+    }
+
+    /// How many seconds each endpoint's clock is ahead of this host's, by its host; those that
+    /// never answered are left out.
+    #[must_use]
+    pub fn clock_skews(&self) -> Vec<(String, i64)> {
+        lock(&self.endpoint_clocks)
+            .iter()
+            .filter_map(|(endpoint, clock)| Some((endpoint.clone(), clock.skew()?)))
+            .collect()
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    pub(super) fn client(&self, settings: &Upstream) -> Arc<HttpClient> {
+        self.clients.get(settings)
+    }
+
+    pub(super) fn budget(&self, cloud: Cloud, endpoint: &str, action: &'static str) -> Arc<Budget> {
+        let key = BudgetKey {
+            cloud,
+            endpoint: endpoint.to_owned(),
+            action,
+        };
+        let rate = key.rate(&lock(&self.configured).limits);
+        let mut budgets = lock(&self.budgets);
+        let budget = budgets
+            .entry(key)
+            .or_insert_with(|| Arc::new(Budget::new(self.clock(), rate)));
+        Arc::clone(budget)
+    }
+
+    pub(super) fn endpoint_clock(&self, endpoint: &str) -> Arc<EndpointClock> {
+        let mut clocks = lock(&self.endpoint_clocks);
+        Arc::clone(clocks.entry(endpoint.to_owned()).or_default())
+    }
+
+    pub(super) fn secret(&self, reference: &SecretRef) -> Arc<SecretSource> {
+        let mut secrets = lock(&self.secrets);
+        let source = secrets
+            .entry(reference.clone())
+            .or_insert_with(|| Arc::new(SecretSource::new(reference.clone())));
+        Arc::clone(source)
+    }
+
+    pub(super) fn signer(&self, source: &Source) -> Signer {
+        match source {
+            Source::Key(name) => {
+                let key = lock(&self.configured)
+                    .keys
+                    .get(name)
+                    .cloned()
+                    .expect("a valid configuration defines every key that a role names");
+                Signer::Key {
+                    name: name.clone(),
+                    id: self.secret(&key.id),
+                    secret: self.secret(&key.secret),
+                }
+            }
+            Source::Role(name) => {
+                let find = Arc::clone(&lock(&self.configured).source_roles);
+                Signer::Role {
+                    name: name.clone(),
+                    holder: find(name),
+                }
+            }
+        }
+    }
+}
+
+impl BudgetKey {
+    fn rate(&self, limits: &Limits) -> f64 {
+        match self.cloud {
+            Cloud::Huawei => &limits.huawei,
+            Cloud::Tencent => &limits.tencent,
+        }
+        .per_second(self.action)
+    }
+}
+
+impl fmt::Debug for BuildContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuildContext").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::{BuildContext, SourceRoles};
+    use crate::clock::testing::TestClock;
+    use crate::config::model::{CloudLimits, Limits};
+    use crate::credentials::Cloud;
+    use crate::provider::secrets::SecretRef;
+
+    fn limits(tencent: f64) -> Limits {
+        let limits = |default| CloudLimits {
+            default,
+            actions: BTreeMap::from([("get-caller-identity".to_owned(), 20.0)]),
+        };
+        Limits {
+            tencent: limits(tencent),
+            huawei: limits(10.0),
+        }
+    }
+
+    fn no_roles() -> SourceRoles {
+        Arc::new(|name| panic!("nobody signs with role `{name}` here"))
+    }
+
+    fn context() -> BuildContext {
+        let clock = Arc::new(TestClock::start());
+        BuildContext::new(clock, BTreeMap::new(), limits(50.0), no_roles())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_budget_is_shared_per_endpoint_and_action_and_follows_a_reload() {
+        let context = context();
+        let mint = context.budget(Cloud::Tencent, "a.example", "assume-role");
+        let identity = context.budget(Cloud::Tencent, "a.example", "get-caller-identity");
+        assert!(Arc::ptr_eq(
+            &mint,
+            &context.budget(Cloud::Tencent, "a.example", "assume-role")
+        ));
+        assert!(!Arc::ptr_eq(
+            &mint,
+            &context.budget(Cloud::Tencent, "b.example", "assume-role")
+        ));
+        assert!((mint.rate() - 50.0).abs() < f64::EPSILON);
+        assert!((identity.rate() - 20.0).abs() < f64::EPSILON);
+
+        mint.halve();
+        context.reconfigure(BTreeMap::new(), limits(8.0), no_roles());
+        assert!((mint.rate() - 4.0).abs() < f64::EPSILON, "still halved");
+        assert!((identity.rate() - 20.0).abs() < f64::EPSILON);
+        assert!(Arc::ptr_eq(
+            &mint,
+            &context.budget(Cloud::Tencent, "a.example", "assume-role")
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_is_shared_while_somebody_uses_it() {
+        let context = context();
+        let reference = SecretRef::File(PathBuf::from("/nowhere"));
+        let source = context.secret(&reference);
+        assert!(Arc::ptr_eq(&source, &context.secret(&reference)));
+        drop(source);
+        context.reconfigure(BTreeMap::new(), limits(50.0), no_roles());
+        assert!(context.secrets.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_measured_clocks_are_shown() {
+        let context = context();
+        let clock = context.endpoint_clock("a.example");
+        assert_eq!(context.clock_skews(), []);
+        let now = context.clock().wall();
+        clock.measure(now + std::time::Duration::from_secs(9), now);
+        assert_eq!(context.clock_skews(), [("a.example".to_owned(), 9)]);
+    }
+}

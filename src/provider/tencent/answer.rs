@@ -1,0 +1,400 @@
+//! What STS answers: the envelope, and the credentials in it.
+//!
+//! Reads foreign bytes, so: never panics, and never quotes a value it found, since that may be
+//! a secret in the wrong place. Answers with an error come with status 200 as well; whether
+//! there is an `Error` decides.
+
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+use crate::clock::BootTime;
+use crate::credentials::{Keys, Obtained};
+use crate::provider::error::foreign;
+use crate::secret::Secret;
+
+/// An answer that is no success.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Trouble {
+    /// The service said no.
+    Refused(Refusal),
+    /// Not what the service answers: a relay's page, a cut-off body, a missing field.
+    Unusable { reason: String },
+}
+
+/// The service's own words, as they came.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Refusal {
+    pub code: String,
+    pub message: String,
+    pub request_id: Option<String>,
+}
+
+/// What the minting actions return.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Minted {
+    credentials: WireCredentials,
+    #[serde(default)]
+    expired_time: Option<u64>,
+    #[serde(default)]
+    expiration: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireCredentials {
+    tmp_secret_id: String,
+    #[serde(deserialize_with = "secret")]
+    tmp_secret_key: Secret,
+    #[serde(deserialize_with = "secret")]
+    token: Secret,
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    #[serde(rename = "Response")]
+    response: T,
+}
+
+/// Both shapes of an error, the current and the old one.
+#[derive(Deserialize)]
+struct ErrorEnvelope {
+    #[serde(rename = "Response", default)]
+    response: Option<ErrorResponse>,
+    #[serde(default)]
+    code: Option<i64>,
+    #[serde(rename = "codeDesc", default)]
+    code_desc: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ErrorResponse {
+    #[serde(default)]
+    error: Option<WireError>,
+    #[serde(default)]
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireError {
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// Reads one answer of the service.
+///
+/// # Errors
+/// The refusal in it, or why it is none of the service's answers.
+pub fn read<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, Trouble> {
+    if let Some(refusal) = refusal(body) {
+        return Err(Trouble::Refused(refusal));
+    }
+    let unusable = |reason| Err(Trouble::Unusable { reason });
+    match status {
+        200 => {}
+        300..=399 => {
+            return unusable(format!(
+                "it redirects (HTTP status {status}), which is never followed; check `endpoint`"
+            ));
+        }
+        _ => return unusable(format!("it has HTTP status {status}")),
+    }
+    match parse::<Envelope<T>>(body) {
+        Ok(envelope) => Ok(envelope.response),
+        Err(reason) => unusable(reason),
+    }
+}
+
+/// The error in an answer, if there is one.
+fn refusal(body: &[u8]) -> Option<Refusal> {
+    let envelope: ErrorEnvelope = serde_json::from_slice(body).ok()?;
+    if let Some(response) = envelope.response {
+        let error = response.error?;
+        return Some(Refusal {
+            code: error.code,
+            message: error.message,
+            request_id: response.request_id,
+        });
+    }
+    let number = envelope.code.filter(|code| *code != 0)?;
+    Some(Refusal {
+        code: envelope
+            .code_desc
+            .filter(|code| !code.is_empty())
+            .unwrap_or_else(|| number.to_string()),
+        message: envelope.message.unwrap_or_default(),
+        request_id: None,
+    })
+}
+
+/// JSON to a value. The reason for a failure names the place, never what stands there.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let text = error.inner().to_string();
+        // The only text of the JSON reader that quotes nothing from the input.
+        let missing = text
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.split_once('`'))
+            .map(|(field, _)| field);
+        match (error.inner().classify(), missing) {
+            (serde_json::error::Category::Eof, _) => "it is cut off".to_owned(),
+            (serde_json::error::Category::Data, Some(field)) if path == "." => {
+                format!("`{field}` is missing")
+            }
+            (serde_json::error::Category::Data, Some(field)) => {
+                format!("`{}.{field}` is missing", foreign(&path))
+            }
+            (serde_json::error::Category::Data, None) => {
+                format!("`{}` is not what it should be", foreign(&path))
+            }
+            (serde_json::error::Category::Io | serde_json::error::Category::Syntax, _) => {
+                "it is not JSON".to_owned()
+            }
+        }
+    })?;
+    json.end()
+        .map_err(|_| "something follows its JSON".to_owned())?;
+    Ok(value)
+}
+
+impl Minted {
+    /// A complete set with its expiry.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn into_obtained(
+        self,
+        issuer_now: Option<SystemTime>,
+        sent_at: BootTime,
+    ) -> Result<Obtained, String> {
+        let keys = Keys {
+            access_key_id: self.credentials.tmp_secret_id,
+            secret_access_key: self.credentials.tmp_secret_key,
+            session_token: self.credentials.token,
+        };
+        obtained(
+            keys,
+            expiry(self.expired_time, self.expiration.as_deref()),
+            issuer_now,
+            sent_at,
+        )
+    }
+}
+
+/// Puts a set together, or says what it lacks.
+pub(crate) fn obtained(
+    keys: Keys,
+    expires_at: Option<SystemTime>,
+    issuer_now: Option<SystemTime>,
+    sent_at: BootTime,
+) -> Result<Obtained, String> {
+    if !keys.are_complete() {
+        return Err("a part of the credentials is empty".to_owned());
+    }
+    let expires_at = expires_at.ok_or("it has no valid expiry")?;
+    Ok(Obtained {
+        keys,
+        expires_at,
+        issuer_now,
+        sent_at,
+    })
+}
+
+/// `ExpiredTime` (seconds since 1970) is preferred to `Expiration` (RFC 3339), which is not
+/// always there.
+pub(crate) fn expiry(expired_time: Option<u64>, expiration: Option<&str>) -> Option<SystemTime> {
+    let seconds = match expired_time {
+        Some(seconds) => seconds,
+        None => u64::try_from(expiration?.parse::<jiff::Timestamp>().ok()?.as_second()).ok()?,
+    };
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// A string that is wiped even if the rest of its answer turns out to be wrong.
+pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use proptest::prelude::{Strategy, any, prop_assert, proptest};
+
+    use super::{Minted, Refusal, Trouble, expiry, read};
+    use crate::clock::BootTime;
+
+    const CANARY: &str = "CANARY-7f3a";
+    const GOOD: &str = r#"{"Response": {"Credentials": {"Token": "CANARY-7f3a-token",
+        "TmpSecretId": "AKIDx", "TmpSecretKey": "CANARY-7f3a-key"},
+        "ExpiredTime": 1706407089, "Expiration": "2024-01-28T01:58:09Z", "RequestId": "r-1"}}"#;
+
+    fn unusable(status: u16, body: &str) -> String {
+        match read::<Minted>(status, body.as_bytes()).unwrap_err() {
+            Trouble::Unusable { reason } => reason,
+            Trouble::Refused(refusal) => panic!("{refusal:?}"),
+        }
+    }
+
+    #[test]
+    fn a_good_answer_becomes_a_set() {
+        let minted = read::<Minted>(200, GOOD.as_bytes()).unwrap();
+        assert!(!format!("{minted:?}").contains(CANARY));
+        let set = minted.into_obtained(None, BootTime::default()).unwrap();
+        assert_eq!(set.keys.access_key_id, "AKIDx");
+        assert_eq!(set.keys.secret_access_key.expose(), "CANARY-7f3a-key");
+        assert_eq!(set.keys.session_token.expose(), "CANARY-7f3a-token");
+        assert_eq!(
+            set.expires_at,
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_706_407_089)
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_found_in_both_shapes_and_under_any_status() {
+        let current = r#"{"Response":{"Error":{"Code":"A.B","Message":"no"},"RequestId":"r-2"}}"#;
+        let old = r#"{"code":4100,"codeDesc":"AuthFailure","message":"no"}"#;
+        let older = r#"{"code":4100,"message":"no"}"#;
+        for (status, body, code, request_id) in [
+            (200, current, "A.B", Some("r-2")),
+            (403, current, "A.B", Some("r-2")),
+            (200, old, "AuthFailure", None),
+            (200, older, "4100", None),
+        ] {
+            let refusal = Refusal {
+                code: code.to_owned(),
+                message: "no".to_owned(),
+                request_id: request_id.map(str::to_owned),
+            };
+            assert_eq!(
+                read::<Minted>(status, body.as_bytes()).unwrap_err(),
+                Trouble::Refused(refusal),
+                "{status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unusable_answer_is_described_without_quoting_it() {
+        let quoted_number = GOOD.replace("1706407089", "\"CANARY-7f3a\"");
+        let keyless = GOOD.replace("TmpSecretKey", "Other");
+        for (status, body, expected) in [
+            (200, "<html>CANARY-7f3a</html>", "it is not JSON"),
+            (200, "", "it is cut off"),
+            (200, &GOOD[..90], "it is cut off"),
+            (200, r#""CANARY-7f3a""#, "`.` is not what it should be"),
+            (200, r#"{"CANARY-7f3a": 1}"#, "`Response` is missing"),
+            (
+                200,
+                r#"{"Response":{}}"#,
+                "`Response.Credentials` is missing",
+            ),
+            (
+                200,
+                r#"{"Response":{"Credentials":"CANARY-7f3a"}}"#,
+                "`Response.Credentials` is not what it should be",
+            ),
+            (
+                200,
+                &quoted_number,
+                "`Response.ExpiredTime` is not what it should be",
+            ),
+            (
+                200,
+                &keyless,
+                "`Response.Credentials.TmpSecretKey` is missing",
+            ),
+            (
+                200,
+                r#"{"Response":{"Credentials":{"TmpSecretId":"a","TmpSecretKey":"b","Token":"c"}}} x"#,
+                "something follows its JSON",
+            ),
+            (503, GOOD, "it has HTTP status 503"),
+            (
+                302,
+                "",
+                "it redirects (HTTP status 302), which is never followed; check `endpoint`",
+            ),
+        ] {
+            let reason = unusable(status, body);
+            assert_eq!(reason, expected, "{status} {body}");
+            assert!(!reason.contains(CANARY), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_incomplete_set_is_none() {
+        let empty = GOOD.replace("CANARY-7f3a-token", "");
+        let timeless = GOOD
+            .replace("\"ExpiredTime\"", "\"A\"")
+            .replace("\"Expiration\"", "\"B\"");
+        for (body, expected) in [
+            (empty, "a part of the credentials is empty"),
+            (timeless, "it has no valid expiry"),
+        ] {
+            let minted = read::<Minted>(200, body.as_bytes()).unwrap();
+            let reason = minted.into_obtained(None, BootTime::default());
+            assert_eq!(reason.unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn the_expiry_is_taken_from_either_field() {
+        let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        for (expired_time, expiration, expected) in [
+            (
+                Some(1_706_407_089),
+                Some("2030-01-01T00:00:00Z"),
+                at(1_706_407_089),
+            ),
+            (None, Some("2024-01-28T01:58:09Z"), at(1_706_407_089)),
+            (None, Some("2024-01-28T09:58:09+08:00"), at(1_706_407_089)),
+            (None, Some("tomorrow"), None),
+            (None, Some("1969-12-31T23:59:59Z"), None),
+            (Some(u64::MAX), None, None),
+            (None, None, None),
+        ] {
+            assert_eq!(
+                expiry(expired_time, expiration),
+                expected,
+                "{expired_time:?} {expiration:?}"
+            );
+        }
+    }
+
+    /// Answers with one byte changed, cut short or doubled: closer to home than random bytes.
+    fn damaged() -> impl Strategy<Value = Vec<u8>> {
+        let refusal = r#"{"Response":{"Error":{"Code":"A.B","Message":"no"},"RequestId":"r"}}"#;
+        let template = proptest::sample::select(vec![GOOD, refusal]);
+        (template, any::<(usize, u8, usize)>()).prop_map(|(template, (at, byte, cut))| {
+            let mut bytes = template.as_bytes().to_vec();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            bytes.truncate(cut % (bytes.len() * 2));
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_the_parser_panic_or_quote(
+            bytes in proptest::prop_oneof![damaged(), proptest::collection::vec(any::<u8>(), 0..200)],
+            status in 100_u16..=599,
+        ) {
+            match read::<Minted>(status, &bytes) {
+                Ok(minted) => drop(minted.into_obtained(None, BootTime::default())),
+                Err(Trouble::Unusable { reason }) => prop_assert!(!reason.contains(CANARY)),
+                Err(Trouble::Refused(_)) => {}
+            }
+        }
+    }
+}

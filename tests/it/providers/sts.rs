@@ -1,0 +1,547 @@
+//! What every signed action has in common, shown with AssumeRole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use credvend::config::model::{self, Source, TencentSts};
+use credvend::credentials::Identity;
+use credvend::provider::error::Class;
+use credvend::provider::tencent::signing::Request;
+use credvend::secret::Secret;
+use serde_json::json;
+
+use super::cloud::{Cloud, Received, Reply, closed_port};
+use super::fixtures::{
+    CANARY, PATIENCE, ROLE_ARN, Setup, SourceRole, WrongClock, assume_role, fail, impatient,
+    minted, no_roles, now, obtain, refusal, sts_at, temporary_keys, without_canary,
+};
+
+const TRANSIENT: Class = Class::Transient;
+
+fn timestamp(request: &Received) -> u64 {
+    request.header("x-tc-timestamp").unwrap().parse().unwrap()
+}
+
+fn is_signed_by(request: &Received, host: &str, id: &str, secret: &str) {
+    let expected = Request {
+        method: "POST",
+        path: "/",
+        query: "",
+        content_type: "application/json",
+        host,
+        service: "sts",
+        timestamp: timestamp(request),
+        payload: &request.body,
+    }
+    .authorization(id, &Secret::from(secret));
+    assert_eq!(request.header("authorization"), Some(expected.as_str()));
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_with_a_signed_request() {
+    let cloud = Cloud::start(vec![Reply::ok(minted())]).await;
+    let setup = Setup::new();
+    let provider = setup.assume_role(&cloud.url());
+
+    let set = obtain(&provider).await;
+    assert_eq!(set.keys.access_key_id, "AKIDminted");
+    assert!(set.keys.secret_access_key.expose().starts_with(CANARY));
+    let lifetime = set.lifetime(super::fixtures::wall());
+    assert!(
+        lifetime > Duration::from_secs(7190) && lifetime <= Duration::from_hours(2),
+        "{lifetime:?}"
+    );
+
+    let request = cloud.received().remove(0);
+    assert_eq!(request.line, "POST / HTTP/1.1");
+    for (name, value) in [
+        ("host", cloud.host().as_str()),
+        ("content-type", "application/json"),
+        ("x-tc-action", "AssumeRole"),
+        ("x-tc-version", "2018-08-13"),
+        ("x-tc-region", "ap-guangzhou"),
+        ("x-tc-language", "en-US"),
+        (
+            "x-tc-requestclient",
+            concat!("credvend_", env!("CARGO_PKG_VERSION")),
+        ),
+    ] {
+        assert_eq!(request.header(name), Some(value), "{name}");
+    }
+    for absent in ["x-tc-token", "accept-encoding", "user-agent", "referer"] {
+        assert_eq!(request.header(absent), None, "{absent}");
+    }
+    assert!(timestamp(&request).abs_diff(now()) <= 5);
+    let secret = format!("{CANARY}-secret");
+    is_signed_by(&request, &cloud.host(), "AKIDlonglived", &secret);
+    assert_eq!(
+        request.json(),
+        json!({"RoleArn": ROLE_ARN, "RoleSessionName": "app-host", "DurationSeconds": 7200})
+    );
+}
+
+async fn check(rows: Vec<(&str, Reply, Class, &str)>) {
+    for (case, reply, class, sentence) in rows {
+        let cloud = Cloud::start(vec![reply]).await;
+        let error = fail(&Setup::new().assume_role(&cloud.url())).await;
+        assert_eq!(error.class, class, "{case}: {error}");
+        assert!(error.message.contains(sentence), "{case}: {error}");
+        assert!(error.message.contains(&cloud.host()), "{case}: {error}");
+        assert_eq!(cloud.received().len(), 1, "{case}: one call per attempt");
+    }
+}
+
+/// What a relay on the way might say.
+fn page() -> String {
+    format!("<html>{CANARY}</html>")
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_class_and_its_sentence() {
+    let throttled = Class::Throttled { retry_after: None };
+    let pause = Class::Throttled {
+        retry_after: Some(Duration::from_secs(7)),
+    };
+    check(vec![
+        (
+            "refused",
+            Reply::ok(refusal("UnauthorizedOperation", "not allowed.")),
+            Class::Final,
+            "refused AssumeRole: UnauthorizedOperation: not allowed; the caller's policy",
+        ),
+        (
+            "no such role",
+            Reply::ok(refusal("InternalError.GetRoleError", "role not exist")),
+            Class::Final,
+            "InternalError.GetRoleError: role not exist; check `role-arn`",
+        ),
+        (
+            "throttled by a code that does not look like it",
+            Reply::ok(refusal("InvalidParameter.OverLimit", "frequency limit")),
+            throttled,
+            "InvalidParameter.OverLimit: frequency limit",
+        ),
+        (
+            "throttled by status",
+            Reply::Answer(429, "Retry-After: 7", page()),
+            pause,
+            "asks for fewer requests",
+        ),
+        (
+            "throttled by status and code",
+            Reply::Answer(429, "Retry-After: 7", refusal("Any.Thing", "").to_string()),
+            pause,
+            "refused AssumeRole: Any.Thing",
+        ),
+        (
+            "the old shape",
+            Reply::ok(json!({"code": 4100, "codeDesc": "AuthFailure", "message": "no"})),
+            Class::Final,
+            "refused AssumeRole: AuthFailure: no",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn each_unusable_answer_is_transient_and_described() {
+    let cut_off = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"Response\": {\"Cred".to_vec();
+    check(vec![
+        (
+            "an error of the server",
+            Reply::Answer(503, "", page()),
+            TRANSIENT,
+            "sent no usable answer to AssumeRole: it has HTTP status 503",
+        ),
+        (
+            "a final code from a server in trouble",
+            Reply::Answer(
+                500,
+                "",
+                refusal("InvalidParameter.ParamError", "").to_string(),
+            ),
+            TRANSIENT,
+            "refused AssumeRole: InvalidParameter.ParamError",
+        ),
+        (
+            "a relay's refusal",
+            Reply::Answer(403, "Content-Type: text/html", page()),
+            TRANSIENT,
+            "it has HTTP status 403",
+        ),
+        (
+            "a redirect",
+            Reply::Answer(302, "Location: http://127.0.0.1:1/", String::new()),
+            TRANSIENT,
+            "it redirects (HTTP status 302), which is never followed",
+        ),
+        ("not JSON", Reply::ok(page()), TRANSIENT, "it is not JSON"),
+        (
+            "a field is missing",
+            Reply::ok(minted().to_string().replace("TmpSecretKey", "Other")),
+            TRANSIENT,
+            "`Response.Credentials.TmpSecretKey` is missing",
+        ),
+        (
+            "a part is empty",
+            Reply::ok(minted().to_string().replace("AKIDminted", "")),
+            TRANSIENT,
+            "a part of the credentials is empty",
+        ),
+        (
+            "cut off",
+            Reply::Bytes(cut_off),
+            TRANSIENT,
+            "broke off before its answer was complete",
+        ),
+        (
+            "not HTTP",
+            Reply::Bytes(b"CANARY-5b1d\r\n\r\n".to_vec()),
+            TRANSIENT,
+            "broke off before its answer was complete",
+        ),
+        (
+            "reset",
+            Reply::Reset,
+            TRANSIENT,
+            "broke off before its answer was complete: connection reset",
+        ),
+        (
+            "too large",
+            Reply::ok("x".repeat(300 * 1024)),
+            TRANSIENT,
+            "answered with more than 256 KiB",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_the_code_and_the_request_id() {
+    let cloud = Cloud::start(vec![Reply::ok(refusal("DryRunOperation", "no\nway"))]).await;
+    let error = fail(&Setup::new().assume_role(&cloud.url())).await;
+    assert_eq!(error.code.as_deref(), Some("DryRunOperation"));
+    assert_eq!(error.request_id.as_deref(), Some("request-2"));
+    assert!(error.message.contains("no\\nway"), "escaped: {error}");
+}
+
+#[tokio::test]
+async fn a_secret_that_the_cloud_repeats_is_not_passed_on() {
+    let message = format!("bad key {CANARY}-secret, sorry");
+    let cloud = Cloud::start(vec![Reply::ok(refusal("DryRunOperation", &message))]).await;
+    let error = fail(&Setup::new().assume_role(&cloud.url())).await;
+    assert!(
+        error.message.contains("bad key (redacted), sorry"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_unreachable_and_a_silent_endpoint_are_told_apart() {
+    let setup = Setup::new();
+    let port = closed_port().await;
+    let error = fail(&setup.assume_role(&format!("http://127.0.0.1:{port}"))).await;
+    assert_eq!(error.class, TRANSIENT);
+    let expected = format!("cannot reach 127.0.0.1:{port}: connection refused");
+    assert_eq!(error.report(), expected);
+
+    let cloud = Cloud::start(vec![Reply::Hang]).await;
+    let settings = assume_role(TencentSts {
+        upstream: impatient(),
+        ..sts_at(&cloud.url())
+    });
+    let error = fail(&setup.build(model::Provider::TencentAssumeRole(settings))).await;
+    assert_eq!(error.class, TRANSIENT);
+    let expected = format!(
+        "no answer from {} within {} ms",
+        cloud.host(),
+        PATIENCE.as_millis()
+    );
+    assert_eq!(error.report(), expected);
+}
+
+#[tokio::test]
+async fn the_clock_is_learned_from_the_message_and_shared() {
+    let message = format!("Signature expired, the server time {}", now());
+    let cloud = Cloud::start(vec![
+        Reply::ok(refusal("AuthFailure.SignatureExpire", &message)),
+        Reply::ok(minted()),
+    ])
+    .await;
+    let clock = WrongClock {
+        behind: Duration::from_hours(1),
+    };
+    let setup = Setup::with(Arc::new(clock), no_roles());
+    let provider = setup.assume_role(&cloud.url());
+    let other = setup.assume_role(&cloud.url());
+
+    let Class::Clock { offset_seconds } = fail(&provider).await.class else {
+        panic!("a clock error");
+    };
+    assert!((3595..=3605).contains(&offset_seconds), "{offset_seconds}");
+    assert_eq!(
+        setup.context.clock_skews(),
+        [(cloud.host(), offset_seconds)]
+    );
+    obtain(&provider).await;
+    obtain(&other).await;
+
+    let sent: Vec<u64> = cloud.received().iter().map(timestamp).collect();
+    assert!(sent[0].abs_diff(now() - 3600) <= 5, "{sent:?}");
+    assert!(sent[1].abs_diff(now()) <= 5, "{sent:?}");
+    assert!(sent[2].abs_diff(now()) <= 5, "shared: {sent:?}");
+}
+
+#[tokio::test]
+async fn the_clock_is_learned_from_the_date_where_the_message_is_silent() {
+    let expired = refusal("AuthFailure.SignatureExpire", "signature expired").to_string();
+    let date = "Date: Fri, 01 Jan 2100 00:00:00 GMT";
+    let dated = Cloud::start(vec![
+        Reply::Answer(200, date, expired.clone()),
+        Reply::Answer(200, date, minted().to_string()),
+    ])
+    .await;
+    let setup = Setup::new();
+    let provider = setup.assume_role(&dated.url());
+    let error = fail(&provider).await;
+    assert!(matches!(error.class, Class::Clock { .. }), "{error}");
+    assert!(error.message.contains("this host's clock is wrong"));
+    obtain(&provider).await;
+    let sent: Vec<u64> = dated.received().iter().map(timestamp).collect();
+    assert!(sent[0].abs_diff(now()) <= 5);
+    assert!(sent[1].abs_diff(4_102_444_800) <= 5, "{sent:?}");
+
+    let silent = Cloud::start(vec![Reply::ok(expired)]).await;
+    let error = fail(&setup.assume_role(&silent.url())).await;
+    assert_eq!(error.class, TRANSIENT, "nothing to correct by");
+}
+
+#[tokio::test]
+async fn a_session_that_is_too_long_is_asked_for_again_shorter_and_remembered() {
+    let too_long = || {
+        Reply::ok(refusal(
+            "InvalidParameter.OverTimeError",
+            "time set too long",
+        ))
+    };
+    let cloud = Cloud::start(vec![too_long(), too_long(), Reply::ok(minted())]).await;
+    let setup = Setup::new();
+    let provider = setup.assume_role(&cloud.url());
+    for _ in 0..2 {
+        assert_eq!(fail(&provider).await.class, Class::DurationTooLong);
+    }
+    obtain(&provider).await;
+    obtain(&provider).await;
+    let asked: Vec<u64> = cloud
+        .received()
+        .iter()
+        .map(|request| request.json()["DurationSeconds"].as_u64().unwrap())
+        .collect();
+    assert_eq!(asked, [7200, 3600, 1800, 1800]);
+}
+
+#[tokio::test]
+async fn a_role_that_allows_no_session_at_all_is_a_final_failure_that_says_so() {
+    let reply = Reply::ok(refusal(
+        "InvalidParameter.OverTimeError",
+        "time set too long",
+    ));
+    let cloud = Cloud::start(vec![reply]).await;
+    let settings = model::TencentAssumeRole {
+        duration: Duration::from_mins(15),
+        ..assume_role(sts_at(&cloud.url()))
+    };
+    let setup = Setup::new();
+    let provider = setup.build(model::Provider::TencentAssumeRole(settings));
+    let error = fail(&provider).await;
+    assert_eq!(error.class, Class::Final);
+    assert!(
+        error.message.starts_with(ROLE_ARN) && error.message.contains("even 900 s"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_fallback_endpoint_takes_over_after_two_transport_failures() {
+    let fallback = Cloud::start(vec![Reply::ok(minted()), Reply::Reset]).await;
+    let first = format!("127.0.0.1:{}", closed_port().await);
+    let settings = assume_role(TencentSts {
+        fallback_endpoint: Some(fallback.url()),
+        ..sts_at(&format!("http://{first}"))
+    });
+    let setup = Setup::new();
+    let provider = setup.build(model::Provider::TencentAssumeRole(settings));
+    for _ in 0..2 {
+        assert_eq!(provider.mint_call().endpoint, first);
+        assert_eq!(fail(&provider).await.class, TRANSIENT);
+    }
+    assert_eq!(provider.mint_call().endpoint, fallback.host());
+    obtain(&provider).await;
+    let request = fallback.received().remove(0);
+    let secret = format!("{CANARY}-secret");
+    is_signed_by(&request, &fallback.host(), "AKIDlonglived", &secret);
+
+    assert!(fail(&provider).await.message.contains(&fallback.host()));
+    assert_eq!(provider.mint_call().endpoint, first, "back again");
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_lead_to_the_fallback() {
+    let first = Cloud::start(vec![Reply::ok(refusal("InternalError.DbError", ""))]).await;
+    let settings = assume_role(TencentSts {
+        fallback_endpoint: Some("http://127.0.0.1:1".into()),
+        ..sts_at(&first.url())
+    });
+    let setup = Setup::new();
+    let provider = setup.build(model::Provider::TencentAssumeRole(settings));
+    for _ in 0..3 {
+        assert_eq!(fail(&provider).await.class, TRANSIENT);
+    }
+    assert_eq!(first.received().len(), 3);
+}
+
+#[tokio::test]
+async fn a_role_signs_with_the_set_of_another() {
+    let cloud = Cloud::start(vec![
+        Reply::ok(minted()),
+        Reply::ok(refusal("AuthFailure.TokenFailure", "token expired")),
+    ])
+    .await;
+    let setup = Setup::with(
+        Arc::new(credvend::clock::SystemClock),
+        Arc::new(|name| {
+            assert_eq!(name.as_str(), "base");
+            Arc::new(SourceRole::with_keys())
+        }),
+    );
+    let settings = model::TencentAssumeRole {
+        source: Source::Role("base".parse().unwrap()),
+        ..assume_role(sts_at(&cloud.url()))
+    };
+    let provider = setup.build(model::Provider::TencentAssumeRole(settings));
+    obtain(&provider).await;
+    let request = cloud.received().remove(0);
+    let keys = temporary_keys();
+    assert_eq!(
+        request.header("x-tc-token"),
+        Some(keys.session_token.expose())
+    );
+    is_signed_by(
+        &request,
+        &cloud.host(),
+        &keys.access_key_id,
+        keys.secret_access_key.expose(),
+    );
+    assert_eq!(fail(&provider).await.class, Class::StaleSource);
+}
+
+#[tokio::test]
+async fn a_source_role_that_holds_nothing_is_waited_for_without_a_call() {
+    let cloud = Cloud::start(vec![Reply::ok(minted())]).await;
+    let setup = Setup::with(
+        Arc::new(credvend::clock::SystemClock),
+        Arc::new(|_| Arc::new(SourceRole::default())),
+    );
+    let settings = model::TencentAssumeRole {
+        source: Source::Role("base".parse().unwrap()),
+        ..assume_role(sts_at(&cloud.url()))
+    };
+    let provider = setup.build(model::Provider::TencentAssumeRole(settings));
+    assert_eq!(fail(&provider).await.class, Class::SourceUnavailable);
+    assert_eq!(cloud.received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_used_at_the_next_attempt_and_a_missing_one_is_named() {
+    let cloud = Cloud::start(vec![Reply::ok(minted())]).await;
+    let setup = Setup::new();
+    let provider = setup.assume_role(&cloud.url());
+    obtain(&provider).await;
+    setup.write("id", "AKIDrotated-key");
+    obtain(&provider).await;
+    let used = |at: usize| {
+        let received = cloud.received();
+        received[at].header("authorization").unwrap().to_owned()
+    };
+    assert!(used(0).contains("Credential=AKIDlonglived/"));
+    assert!(used(1).contains("Credential=AKIDrotated-key/"));
+
+    let file = setup.folder.path().join("secret");
+    assert!(provider.watched_files().contains(&file));
+    std::fs::remove_file(&file).unwrap();
+    let error = fail(&provider).await;
+    assert_eq!(error.class, Class::Final);
+    let report = error.report();
+    assert!(
+        report.starts_with("the secret of key `ops` cannot be read: cannot read `file:"),
+        "{report}"
+    );
+    assert_eq!(cloud.received().len(), 2);
+}
+
+#[tokio::test]
+async fn the_cloud_is_asked_whose_keys_these_are() {
+    let identity = json!({"Response": {
+        "Type": "CAMRole", "AccountId": "100000000001", "UserId": "4611:app",
+        "PrincipalId": "100000000002", "Arn": "qcs::sts:100000000001:assumed-role/4611",
+        "RequestId": "r",
+    }});
+    let cloud = Cloud::start(vec![
+        Reply::ok(identity),
+        Reply::ok(json!({"Response": {"AccountId": CANARY}})),
+        Reply::ok(refusal("AuthFailure.TokenFailure", "")),
+    ])
+    .await;
+    let setup = Setup::new();
+    let provider = setup.assume_role(&cloud.url());
+    let keys = temporary_keys();
+    let identity = provider.identify(&keys).await.unwrap();
+    assert_eq!(
+        identity,
+        Identity {
+            account: "100000000001".into(),
+            user: "4611:app".into(),
+            arn: "qcs::sts:100000000001:assumed-role/4611".into(),
+            kind: "CAMRole".into(),
+        }
+    );
+    let request = cloud.received().remove(0);
+    assert_eq!(request.header("x-tc-action"), Some("GetCallerIdentity"));
+    assert_eq!(request.body, b"{}");
+    assert_eq!(
+        request.header("x-tc-token"),
+        Some(keys.session_token.expose())
+    );
+    is_signed_by(
+        &request,
+        &cloud.host(),
+        &keys.access_key_id,
+        keys.secret_access_key.expose(),
+    );
+
+    let error = provider.identify(&keys).await.unwrap_err();
+    without_canary(&error);
+    assert!(
+        error.message.contains("`Response.UserId` is missing"),
+        "{error}"
+    );
+    let error = provider.identify(&keys).await.unwrap_err();
+    assert_eq!(error.class, TRANSIENT, "there is no source to refresh");
+}
+
+#[tokio::test]
+async fn calls_are_accounted_per_endpoint_and_action() {
+    let setup = Setup::new();
+    let provider = setup.assume_role("https://sts.example:443");
+    let mint = provider.mint_call();
+    let identity = provider.identity_call();
+    assert_eq!(mint.endpoint, "sts.example");
+    assert_eq!(mint.action, "AssumeRole");
+    assert_eq!(identity.action, "GetCallerIdentity");
+    let (mint, identity) = (mint.budget.unwrap(), identity.budget.unwrap());
+    assert!((mint.rate() - 50.0).abs() < f64::EPSILON);
+    assert!((identity.rate() - 20.0).abs() < f64::EPSILON);
+    let other = setup.assume_role("https://sts.example");
+    assert!(Arc::ptr_eq(&mint, &other.mint_call().budget.unwrap()));
+    assert!(provider.mints());
+}
