@@ -27,6 +27,8 @@ const NAMED: usize = 3;
 pub struct ServiceManager {
     is_present: bool,
     watchdog: Option<Duration>,
+    /// How many descriptors are kept, where the manager says (`FDSTORE`, systemd 254).
+    fd_store: Option<u64>,
     warned: Arc<AtomicBool>,
 }
 
@@ -37,6 +39,9 @@ impl ServiceManager {
         Self {
             is_present: std::env::var_os("NOTIFY_SOCKET").is_some(),
             watchdog: sd_notify::watchdog_enabled(),
+            fd_store: std::env::var("FDSTORE")
+                .ok()
+                .and_then(|text| text.parse().ok()),
             warned: Arc::default(),
         }
     }
@@ -47,6 +52,7 @@ impl ServiceManager {
         Self {
             is_present: false,
             watchdog: None,
+            fd_store: None,
             warned: Arc::default(),
         }
     }
@@ -55,6 +61,12 @@ impl ServiceManager {
     #[must_use]
     pub fn is_present(&self) -> bool {
         self.is_present
+    }
+
+    /// Whether it may keep descriptors for us. One before systemd 254 does not say.
+    #[must_use]
+    pub fn keeps_descriptors(&self) -> bool {
+        self.is_present && self.fd_store != Some(0)
     }
 
     /// How often [`Self::alive`] must be called: half of what the manager waits. `None`: no
@@ -140,6 +152,26 @@ impl ServiceManager {
         }
     }
 
+    /// What it lacks, for `status`.
+    #[must_use]
+    pub fn shortcomings(&self) -> Vec<String> {
+        match self.fd_store {
+            _ if !self.is_present => Vec::new(),
+            Some(0) => vec![
+                "the unit keeps no descriptors, so a restart forgets all credentials: set \
+                 FileDescriptorStoreMax=256"
+                    .to_owned(),
+            ],
+            Some(_) => Vec::new(),
+            None => vec![
+                "the service manager (systemd before 254) does not say whether it keeps \
+                 descriptors: a restart is invisible only if the unit sets \
+                 FileDescriptorStoreMax=256"
+                    .to_owned(),
+            ],
+        }
+    }
+
     fn tell(&self, state: &[NotifyState<'_>]) {
         if self.is_present
             && let Err(error) = sd_notify::notify(state)
@@ -214,27 +246,6 @@ fn trouble(role: RoleWord<'_>) -> Option<&'static str> {
     }
 }
 
-/// What an older service manager lacks, for `status`.
-#[must_use]
-pub fn shortcomings(manager: &ServiceManager, fd_store: Option<&str>) -> Vec<String> {
-    if !manager.is_present() {
-        return Vec::new();
-    }
-    match fd_store {
-        Some("0") => vec![
-            "the unit keeps no descriptors, so a restart forgets all credentials: set \
-             FileDescriptorStoreMax=64"
-                .to_owned(),
-        ],
-        Some(_) => Vec::new(),
-        None => vec![
-            "the service manager (systemd before 254) does not say whether it keeps descriptors: \
-             credentials survive a restart only if the unit sets FileDescriptorStoreMax="
-                .to_owned(),
-        ],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,10 +298,20 @@ mod tests {
     #[test]
     fn what_the_manager_lacks_is_told_only_under_one() {
         let mut manager = ServiceManager::absent();
-        assert!(shortcomings(&manager, None).is_empty());
+        assert!(manager.shortcomings().is_empty());
         manager.is_present = true;
-        assert!(shortcomings(&manager, Some("64")).is_empty());
-        assert!(shortcomings(&manager, Some("0"))[0].contains("FileDescriptorStoreMax=64"));
-        assert!(shortcomings(&manager, None)[0].contains("before 254"));
+        for (fd_store, said) in [
+            (Some(64), None),
+            (Some(0), Some("FileDescriptorStoreMax=256")),
+            (None, Some("before 254")),
+        ] {
+            manager.fd_store = fd_store;
+            let told = manager.shortcomings().join("; ");
+            assert!(
+                said.map_or(told.is_empty(), |said| told.contains(said)),
+                "{told}"
+            );
+            assert_eq!(manager.keeps_descriptors(), fd_store != Some(0));
+        }
     }
 }

@@ -20,6 +20,7 @@ pub mod bind;
 mod connection;
 pub mod guard;
 pub mod host;
+mod inherited;
 mod live;
 mod plane;
 mod protocol;
@@ -32,10 +33,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -48,6 +46,7 @@ use crate::name::Name;
 use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::Store;
+pub use inherited::{Inherited, KeepSockets, Origin, Socket, SocketFile};
 use plane::{Board, Command, Plane};
 use sock_diag::SockDiag;
 
@@ -79,16 +78,6 @@ impl Context {
             kernel: Mutex::default(),
         }
     }
-}
-
-/// Sockets that were open before we ran, by the name of their listener.
-pub type Inherited = BTreeMap<String, InheritedSocket>;
-
-/// One of them, checked to be listening.
-#[derive(Debug)]
-pub enum InheritedSocket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
 }
 
 /// How one listener stands.

@@ -3,20 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::accept::{Socket, accept};
-use super::bind::{self, OwnPath};
+use super::inherited::{Inherited, SocketFile};
 use super::live::Live;
 use super::rules::Rules;
-use super::{Context, Inherited, InheritedSocket, ListenerState, State};
+use super::{Context, ListenerState, State};
 use crate::config::model::{Address, Listener};
 use crate::name::Name;
 use crate::observe::metrics::ListenerLabels;
@@ -105,7 +103,7 @@ struct Up {
     live: Arc<Live>,
     bound: Option<SocketAddr>,
     accepting: JoinHandle<()>,
-    _path: Option<OwnPath>,
+    path: Option<SocketFile>,
 }
 
 /// What a reload means for one listener.
@@ -174,6 +172,12 @@ impl Plane {
             .into_iter()
             .map(|listener| (listener.name.clone(), listener))
             .collect();
+        for stray in self
+            .inherited
+            .close_strays(|name| desired.contains_key(name))
+        {
+            tracing::warn!("{stray}");
+        }
         // First everything that frees an address, then everything that takes one.
         let known: Vec<Name> = self.listeners.keys().cloned().collect();
         for name in known {
@@ -265,7 +269,7 @@ impl Plane {
         }
     }
 
-    fn try_up(&self, config: &Listener) -> Result<Up, String> {
+    fn try_up(&mut self, config: &Listener) -> Result<Up, String> {
         let (socket, bound, path) = self.socket(config)?;
         let rules = Rules::new(config, bound, None, &self.context.clock)
             .map_err(|error| error.to_string())?;
@@ -279,30 +283,26 @@ impl Plane {
             live,
             bound,
             accepting,
-            _path: path,
+            path,
         })
     }
 
     fn socket(
-        &self,
+        &mut self,
         config: &Listener,
-    ) -> Result<(Socket, Option<SocketAddr>, Option<OwnPath>), String> {
-        if let Some(inherited) = self.inherited.get(config.name.as_str()) {
-            let (socket, bound) = adopt(inherited, &config.address)?;
-            return Ok((socket, bound, None));
-        }
+    ) -> Result<(Socket, Option<SocketAddr>, Option<SocketFile>), String> {
+        let name = config.name.as_str();
         match &config.address {
             Address::Tcp(address) => {
-                let listener = bind::tcp(*address).map_err(|error| error.to_string())?;
+                let listener = self.inherited.tcp(name, *address);
+                let listener = listener.map_err(|error| error.to_string())?;
                 let bound = listener.local_addr().map_err(|error| error.to_string())?;
                 Ok((Socket::Tcp(listener), Some(bound), None))
             }
             Address::Unix(path) => {
-                let (listener, own_path) =
-                    bind::unix(path, &config.access).map_err(|error| error.to_string())?;
-                let listener =
-                    UnixListener::from_std(listener).map_err(|error| error.to_string())?;
-                Ok((Socket::Unix(listener), None, Some(own_path)))
+                let opened = self.inherited.unix(name, path, &config.access);
+                let (listener, file) = opened.map_err(|error| error.to_string())?;
+                Ok((Socket::Unix(listener), None, Some(file)))
             }
         }
     }
@@ -329,6 +329,7 @@ impl Plane {
             self.take_down(up).await;
             tracing::info!(listener = %name, "no longer listening");
         }
+        self.inherited.release(name.as_str());
         self.board.remove(name);
         self.context.metrics.listener_up.remove(&labels(name));
     }
@@ -344,8 +345,14 @@ impl Plane {
 
     /// Idle connections end at once, answers under way are finished while `grace` lasts.
     async fn drain(&mut self, grace: Duration) {
-        for name in self.listeners.keys().cloned().collect::<Vec<_>>() {
-            self.remove(&name).await;
+        for (name, running) in std::mem::take(&mut self.listeners) {
+            if let Some(mut up) = running.up {
+                let path = up.path.take();
+                self.take_down(up).await;
+                path.map(SocketFile::leave);
+            }
+            self.board.remove(&name);
+            self.context.metrics.listener_up.remove(&labels(&name));
         }
         let leaving = std::mem::take(&mut self.leaving);
         let all = async {
@@ -380,52 +387,4 @@ fn shown(address: &Address, bound: Option<SocketAddr>) -> String {
         Address::Tcp(address) => bound.unwrap_or(*address).to_string(),
         Address::Unix(path) => format!("unix:{}", path.display()),
     }
-}
-
-/// A socket that was open before we ran, if it is what the configuration says. The original is
-/// kept, so that the address can be given up and taken again.
-fn adopt(
-    inherited: &InheritedSocket,
-    address: &Address,
-) -> Result<(Socket, Option<SocketAddr>), String> {
-    let unusable = |error: std::io::Error| format!("the inherited socket is unusable: {error}");
-    match (inherited, address) {
-        (InheritedSocket::Tcp(socket), Address::Tcp(address)) => {
-            let bound = socket.local_addr().map_err(unusable)?;
-            if bound != *address {
-                return Err(format!(
-                    "the inherited socket is bound to {bound} and not to {address}: make the \
-                     socket unit and the configuration agree"
-                ));
-            }
-            let socket = socket.try_clone().map_err(unusable)?;
-            socket.set_nonblocking(true).map_err(unusable)?;
-            let listener = TcpListener::from_std(socket).map_err(unusable)?;
-            Ok((Socket::Tcp(listener), Some(bound)))
-        }
-        (InheritedSocket::Unix(socket), Address::Unix(path)) => {
-            adopt_unix(socket, path).map(|listener| (Socket::Unix(listener), None))
-        }
-        (InheritedSocket::Tcp(_), Address::Unix(_)) => {
-            Err("the inherited socket is a TCP one, the configuration names a path".to_owned())
-        }
-        (InheritedSocket::Unix(_), Address::Tcp(_)) => {
-            Err("the inherited socket is a Unix one, the configuration names a port".to_owned())
-        }
-    }
-}
-
-fn adopt_unix(socket: &StdUnixListener, path: &std::path::Path) -> Result<UnixListener, String> {
-    let unusable = |error: std::io::Error| format!("the inherited socket is unusable: {error}");
-    let bound = socket.local_addr().map_err(unusable)?;
-    if bound.as_pathname() != Some(path) {
-        return Err(format!(
-            "the inherited socket is not bound to `{}`: make the socket unit and the \
-             configuration agree",
-            path.display()
-        ));
-    }
-    let socket = socket.try_clone().map_err(unusable)?;
-    socket.set_nonblocking(true).map_err(unusable)?;
-    UnixListener::from_std(socket).map_err(unusable)
 }

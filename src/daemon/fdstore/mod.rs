@@ -1,7 +1,7 @@
 //! What survives a restart without touching a disk: held sets and random keys, in a sealed memory
 //! file that the service manager keeps for us (`FileDescriptorStoreMax=`).
 //!
-//! A sealed file cannot be rewritten, so each state is a new file under a new name, `state-N`.
+//! A sealed file cannot be rewritten, so each state is a new file under a new name, `state@N`.
 //! The new one is handed over before the old one is removed: killed at any moment, a process
 //! leaves at least one whole state behind, and the highest number counts. The manager forgets
 //! them all when the unit stops; only a restart keeps them.
@@ -14,14 +14,19 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::daemon::activation::InheritedFile;
 use crate::daemon::notify::ServiceManager;
+use crate::listener::KeepSockets;
 use crate::name::Name;
 pub use state::{Held, Here, Keyring, RestoredSet};
 
-const PREFIX: &str = "state-";
+/// Before the number of a state. No name of a listener holds an `@`, so none can be taken for
+/// the other.
+const STATE: &str = "state@";
+/// Before the name of the listener whose socket we bound.
+pub(super) const KEPT: &str = "kept@";
 
 /// What an earlier process left, and the way to leave something ourselves.
 #[derive(Debug)]
@@ -112,11 +117,11 @@ impl DescriptorStore {
         sets: impl Iterator<Item = Held<'a>>,
         here: Here<'_>,
     ) -> io::Result<()> {
-        if !self.manager.is_present() {
+        if !self.manager.keeps_descriptors() {
             return Ok(());
         }
         let sequence = self.sequence + 1;
-        let name = format!("{PREFIX}{sequence}");
+        let name = format!("{STATE}{sequence}");
         let text = state::encode(sets, &self.keyring, sequence, here)?;
         let file = memfd::sealed(&name, &text)?;
         self.manager.store(&name, file.as_fd())?;
@@ -149,8 +154,32 @@ impl Left {
     }
 }
 
+/// Sockets that we bound ourselves stay open over a restart: the manager keeps them like the
+/// state.
+#[derive(Debug)]
+pub struct SocketKeeper(pub ServiceManager);
+
+impl KeepSockets for SocketKeeper {
+    fn keep(&self, name: &str, socket: BorrowedFd<'_>) -> bool {
+        if !self.0.keeps_descriptors() {
+            return false;
+        }
+        match self.0.store(&format!("{KEPT}{name}"), socket) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(listener = name, %error, "the socket will not outlive a restart");
+                false
+            }
+        }
+    }
+
+    fn release(&self, name: &str) {
+        self.0.discard(&format!("{KEPT}{name}"));
+    }
+}
+
 fn sequence_of(name: &str) -> Option<u64> {
-    name.strip_prefix(PREFIX)?.parse().ok()
+    name.strip_prefix(STATE)?.parse().ok()
 }
 
 /// Which boot this is: boot times are comparable within one only. Empty if the kernel does not
