@@ -37,11 +37,18 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Judge the configuration
+    /// Run the daemon in the foreground
+    Run,
+
+    /// Read the configuration and report every mistake
     ///
-    /// Reads it as the daemon would and reports every mistake with file, line and hint. Secrets
-    /// that cannot be read from here are warnings.
-    Check,
+    /// Reads it as `run` would. Secrets that cannot be read from here are warnings.
+    Check(Check),
+
+    /// Try credvend without an account
+    ///
+    /// Starts an embedded STS emulator and the daemon on top of it, and prints what to try.
+    Dev,
 
     /// Run the STS emulator alone
     ///
@@ -97,6 +104,13 @@ pub(super) struct Emulator {
     /// Where to listen: a loopback address; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9480")]
     pub(super) listen: SocketAddr,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Also make one real attempt per role and say what it would get
+    #[arg(long)]
+    pub(super) online: bool,
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,7 @@
 
 mod args;
 mod check;
+mod dev;
 mod emulate;
 pub mod exit;
 mod get_formats;
@@ -23,6 +24,8 @@ use std::path::Path;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+
+use crate::daemon::{self, RunError};
 
 use args::{Arguments, Command};
 pub use exit::{Exit, Failure};
@@ -68,7 +71,12 @@ fn explain(error: &clap::Error) -> Exit {
 fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
     let config: &Path = &arguments.config;
     match &arguments.command {
-        Command::Check => check::check(config),
+        Command::Check(it) => block_on(check::check(config, it)),
+        Command::Dev => dev::dev(),
+        Command::Run => {
+            daemon::run(config, || ())?;
+            Ok(Exit::Fine)
+        }
         Command::Completions(it) => manual::completions(it),
         Command::Emulator(it) => emulate::emulate(it.listen),
         Command::Forget(it) => block_on(operate::forget(config, it)),
@@ -79,6 +87,17 @@ fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Status(it) => block_on(status::status(config, it)),
         Command::Wait(it) => block_on(vending::wait(config, it)),
         Command::Whoami(it) => block_on(operate::whoami(config, it)),
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let exit = match &error {
+            RunError::Misconfigured(_) => Exit::Misconfigured,
+            RunError::Unavailable(_) => Exit::Unavailable,
+            RunError::Internal(_) => Exit::Internal,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 

@@ -1,5 +1,33 @@
-//! To come.
+//! The daemon: builds the parts, lets them run, applies new configurations, drains.
+//!
+//! ```text
+//! run         start, supervise, stop
+//! roles       the refreshers, and a new configuration applied to them
+//! operations  what operators ask for over the admin socket
+//! status      what `status` shows
+//! surfaces    the admin socket and the metrics address
+//! files       notices changed secrets
+//! activation  descriptors the service manager hands us
+//! fdstore     what survives a restart in the manager's descriptor store
+//! notify      what we tell the manager
+//! signals     SIGTERM, SIGINT, SIGHUP
+//! hardening   what the process gives up at start
+//! trial       `check --online`: one attempt per role, and nothing served
+//! ```
 
 pub mod activation;
 pub mod fdstore;
+mod files;
+mod hardening;
+mod metrics_access;
 pub mod notify;
+mod operations;
+mod roles;
+mod run;
+mod signals;
+mod status;
+mod surfaces;
+mod trial;
+
+pub use run::{RunError, run};
+pub use trial::{Trial, try_roles};

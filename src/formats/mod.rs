@@ -107,7 +107,7 @@ pub(crate) mod testing {
     /// Calls `check` with a rendering of a known set that shows 2027-01-15T08:00:00Z.
     pub(crate) fn with_rendering(check: impl FnOnce(Rendering<'_>)) {
         let role: Name = "app".parse().unwrap();
-        let issued_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_799_992_800);
+        let issued_at = SystemTime::UNIX_EPOCH + Duration::from_hours(499_998);
         let set = CredentialSet {
             keys: Keys {
                 access_key_id: "AKIDexample".into(),

@@ -35,17 +35,15 @@ pub(crate) async fn accept(live: Arc<Live>, socket: Socket) {
             Socket::Unix(listener) => accept_unix(&live, listener).await,
         };
         let Err(error) = accepted else { continue };
-        match Errno::from_io_error(&error) {
-            // The client went away while it was queued.
-            Some(Errno::CONNABORTED | Errno::INTR) => {}
-            _ => {
-                if complained.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
-                    complained = Some(Instant::now());
-                    tracing::warn!(listener = %live.name, %error, "cannot accept connections; trying on");
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
+        let errno = Errno::from_io_error(&error);
+        if matches!(errno, Some(Errno::CONNABORTED | Errno::INTR)) {
+            continue; // the client went away while it was queued
         }
+        if complained.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
+            complained = Some(Instant::now());
+            tracing::warn!(listener = %live.name, %error, "cannot accept connections; trying on");
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -110,7 +108,9 @@ fn session(live: &Arc<Live>, identity: Identity, server: Option<SocketAddr>) -> 
 
 /// Waits for room, so that more than the limit stay in the kernel's queue.
 async fn spawn(live: &Arc<Live>, stream: impl Stream, session: Session) {
-    let Some(slot) = live.slot(session.identity.uid()).await else {
+    let identity = session.identity;
+    let is_admitted = live.rules.load().admission.admits(identity);
+    let Some(slot) = live.slot(identity.uid(), is_admitted).await else {
         live.denied("limit");
         return;
     };

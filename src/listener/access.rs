@@ -108,8 +108,8 @@ impl fmt::Display for Refusal<'_> {
         match self.identity {
             Identity::Known { uid, .. } => write!(
                 f,
-                "uid {uid} is not allowed to use listener `{listener}`: add it there, as in \
-                 allow = {{ users = [\"{uid}\"] }}"
+                "uid {uid} is not allowed to use listener `{listener}`: add it to \
+                 allow = {{ users = [...] }} of that listener"
             ),
             Identity::NoSuchSocket | Identity::NotAsked => write!(
                 f,

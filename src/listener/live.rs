@@ -24,6 +24,8 @@ pub(crate) const MOST_CONNECTIONS: u32 = 1024;
 /// Connections of one user to one listener; more are closed, so that no user can shut the
 /// others out.
 const MOST_PER_USER: u32 = 256;
+/// The same for a user who only gets refusals.
+const MOST_PER_STRANGER: u32 = 16;
 /// For a head to arrive, and for an idle connection to be kept.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Of a request's head, in bytes.
@@ -112,9 +114,18 @@ impl Live {
     }
 
     /// Waits for room for one more connection. `None` if this user has enough.
-    pub(crate) async fn slot(self: &Arc<Self>, uid: Option<u32>) -> Option<Slot> {
+    pub(crate) async fn slot(
+        self: &Arc<Self>,
+        uid: Option<u32>,
+        is_admitted: bool,
+    ) -> Option<Slot> {
+        let most = if is_admitted {
+            MOST_PER_USER
+        } else {
+            MOST_PER_STRANGER
+        };
         let user = match uid {
-            Some(uid) => Some(self.user_slot(uid)?),
+            Some(uid) => Some(self.user_slot(uid, most)?),
             None => None,
         };
         let permit = Arc::clone(&self.slots).acquire_owned().await.ok()?;
@@ -124,10 +135,10 @@ impl Live {
         })
     }
 
-    fn user_slot(self: &Arc<Self>, uid: u32) -> Option<UserSlot> {
+    fn user_slot(self: &Arc<Self>, uid: u32, most: u32) -> Option<UserSlot> {
         let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_user.entry(uid).or_insert(0);
-        if *count >= MOST_PER_USER {
+        if *count >= most {
             return None;
         }
         *count += 1;

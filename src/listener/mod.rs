@@ -17,6 +17,7 @@ mod accept;
 pub mod access;
 mod answer;
 pub mod bind;
+mod board;
 mod connection;
 pub mod guard;
 pub mod host;
@@ -46,8 +47,9 @@ use crate::name::Name;
 use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::Store;
+use board::Board;
 pub use inherited::{Inherited, KeepSockets, Origin, Socket, SocketFile};
-use plane::{Board, Command, Plane};
+use plane::{Command, Plane};
 use sock_diag::SockDiag;
 
 /// What every listener needs from the rest of the daemon.

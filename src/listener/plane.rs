@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::Context;
 use super::accept::{Socket, accept};
+use super::board::{Board, Entry};
 use super::inherited::{Inherited, SocketFile};
 use super::live::Live;
-use super::rules::Rules;
-use super::{Context, ListenerState, State};
+use super::rules::{self, Rules};
 use crate::config::model::{Address, Listener};
 use crate::name::Name;
 use crate::observe::metrics::ListenerLabels;
@@ -35,50 +36,6 @@ pub(crate) enum Command {
         grace: Duration,
         done: oneshot::Sender<()>,
     },
-}
-
-/// How the listeners stand, for whoever wants to know.
-#[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<BTreeMap<Name, Entry>>);
-
-#[derive(Debug)]
-struct Entry {
-    address: String,
-    standing: Result<Arc<Live>, String>,
-}
-
-impl Board {
-    pub(crate) fn states(&self) -> Vec<ListenerState> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries
-            .iter()
-            .map(|(name, entry)| ListenerState {
-                name: name.clone(),
-                address: entry.address.clone(),
-                state: match &entry.standing {
-                    Ok(_) => State::Listening,
-                    Err(_) => State::Failed,
-                },
-                error: entry.standing.as_ref().err().cloned(),
-                connections: entry.standing.as_ref().map_or(0, |live| live.connections()),
-            })
-            .collect()
-    }
-
-    fn set(&self, name: &Name, entry: Entry) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.insert(name.clone(), entry);
-    }
-
-    fn remove(&self, name: &Name) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.remove(name);
-    }
-
-    fn error(&self, name: &Name) -> Option<String> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name)?.standing.as_ref().err().cloned()
-    }
 }
 
 /// Everything the thread owns.
@@ -204,8 +161,9 @@ impl Plane {
         let change = change(&running.config, &new);
         if change != Change::Nothing {
             let kept = up.live.rules.load().token.clone();
-            match Rules::new(&new, up.bound, kept.as_ref(), &self.context.clock) {
-                Ok(rules) => {
+            match rules::token(&new, kept.as_ref(), &self.context.clock) {
+                Ok(token) => {
+                    let rules = Rules::new(&new, up.bound, token);
                     up.live.rules.store(Arc::new(rules));
                     if change == Change::Admission {
                         up.live.close_connections();
@@ -270,9 +228,11 @@ impl Plane {
     }
 
     fn try_up(&mut self, config: &Listener) -> Result<Up, String> {
+        // The token first: a listener without one must not open its address, not even briefly.
+        let token =
+            rules::token(config, None, &self.context.clock).map_err(|error| error.to_string())?;
         let (socket, bound, path) = self.socket(config)?;
-        let rules = Rules::new(config, bound, None, &self.context.clock)
-            .map_err(|error| error.to_string())?;
+        let rules = Rules::new(config, bound, token);
         let live = Arc::new(Live::new(
             config.name.clone(),
             rules,

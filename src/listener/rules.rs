@@ -1,5 +1,6 @@
 //! What one listener serves and to whom: its part of the configuration, ready to be asked.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -20,20 +21,20 @@ pub(crate) struct Rules {
     pub(crate) emulated: Vec<&'static str>,
     /// The first is "the instance role".
     pub(crate) roles: Vec<Name>,
+    /// The same, to be asked.
+    pub(crate) served: BTreeSet<Name>,
     pub(crate) token: Option<Arc<Token>>,
     is_remote: bool,
     is_unix: bool,
 }
 
 impl Rules {
-    /// `bound` is where a TCP listener really is; `kept` a token opened before, whose
-    /// predecessors must stay good over a reload.
+    /// `bound` is where a TCP listener really is.
     pub(crate) fn new(
         config: &Listener,
         bound: Option<SocketAddr>,
-        kept: Option<&Arc<Token>>,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self, TokenError> {
+        token: Option<Arc<Token>>,
+    ) -> Self {
         let protocols: Vec<Protocol> = config
             .protocols
             .iter()
@@ -46,16 +47,8 @@ impl Rules {
             .flat_map(|protocol| protocol.emulated_hosts())
             .copied()
             .collect();
-        let token = match (&config.token, kept) {
-            (None, _) => None,
-            (Some(path), Some(kept)) if kept.path() == path => Some(Arc::clone(kept)),
-            (Some(path), _) => {
-                let token = Token::open(path, config.access.group, Arc::clone(clock))?;
-                Some(Arc::new(token))
-            }
-        };
         let own = rustix::process::geteuid().as_raw();
-        Ok(Self {
+        Self {
             admission: Admission::new(config.allow.as_ref(), &config.address, own),
             hosts: bound.map_or_else(Hosts::any, |bound| {
                 Hosts::at(bound, &emulated, &config.hosts)
@@ -63,10 +56,11 @@ impl Rules {
             protocols,
             emulated,
             roles: config.roles.clone(),
+            served: config.roles.iter().cloned().collect(),
             token,
             is_remote: config.allow_remote,
             is_unix: matches!(config.address, Address::Unix(_)),
-        })
+        }
     }
 
     /// Whether a protocol's requests have to show the listener's token.
@@ -89,5 +83,22 @@ impl Rules {
             Protocol::AwsContainer | Protocol::Tencent => shown,
         };
         token.accepts(bare)
+    }
+}
+
+/// Opens the token that a listener names. `kept` is one opened before: its predecessors must stay
+/// good over a reload.
+pub(crate) fn token(
+    config: &Listener,
+    kept: Option<&Arc<Token>>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<Token>>, TokenError> {
+    match (&config.token, kept) {
+        (None, _) => Ok(None),
+        (Some(path), Some(kept)) if kept.path() == path => Ok(Some(Arc::clone(kept))),
+        (Some(path), _) => {
+            let token = Token::open(path, config.access.group, Arc::clone(clock))?;
+            Ok(Some(Arc::new(token)))
+        }
     }
 }

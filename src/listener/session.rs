@@ -20,6 +20,7 @@ use super::guard::{self, Violation};
 use super::live::Live;
 use super::protocol::{self, Want, native};
 use super::rules::Rules;
+use crate::clock::BootTime;
 use crate::config::model::Protocol;
 use crate::observe::audit::{Denial, HandOut, Peer};
 use crate::store::{Role, Snapshot, View};
@@ -125,8 +126,9 @@ impl Session {
     }
 
     fn role(&self, rules: &Rules, name: &str) -> Option<Arc<Role>> {
-        let is_served = rules.roles.iter().any(|served| served.as_str() == name);
-        is_served
+        rules
+            .served
+            .contains(name)
             .then(|| self.live.context.store.role(name))
             .flatten()
     }
@@ -160,7 +162,7 @@ impl Session {
                     }
                 }
                 Some(held) => {
-                    return Step::Done(self.hand_out(protocol, &parts.method, &role, held));
+                    return Step::Done(self.hand_out(protocol, &parts.method, &role, held, now));
                 }
                 None if view.refresh.needs_somebody() => {
                     return Step::Done(self.unavailable(protocol, &role, &view));
@@ -187,7 +189,7 @@ impl Session {
             has,
         } = waiting;
         let deadline = Instant::now() + limit;
-        let mut changes = role.subscribe();
+        let mut publications = role.subscribe();
         let mut is_over = false;
         loop {
             let now = self.live.context.clock.boot();
@@ -204,7 +206,7 @@ impl Session {
                             .as_ref()
                             .is_some_and(|has| native::names(has, &held.set.etag)) =>
                     {
-                        return self.hand_out(protocol, &method, &role, held);
+                        return self.hand_out(protocol, &method, &role, held, now);
                     }
                     Some(held) if is_over => return self.unchanged(protocol, held),
                     None if is_over || view.refresh.needs_somebody() => {
@@ -214,7 +216,7 @@ impl Session {
                 }
             }
             tokio::select! {
-                changed = changes.changed() => is_over = changed.is_err(),
+                seen = publications.changed() => is_over = seen.is_err(),
                 () = sleep_until(deadline) => is_over = true,
                 // A client that only waits for news need not hold up an end.
                 () = self.closing.cancelled(), if has.is_some() => is_over = true,
@@ -228,11 +230,12 @@ impl Session {
         method: &Method,
         role: &Role,
         held: &Snapshot,
+        now: BootTime,
     ) -> Answer {
         let live = &self.live;
         live.answered(protocol, StatusCode::OK, 1);
         if method != Method::HEAD {
-            let remaining = held.shown_remaining(live.context.clock.boot());
+            let remaining = held.shown_remaining(now);
             live.served_remaining.observe(remaining.as_secs_f64());
             live.context.audit.hand_out(HandOut {
                 listener: &live.name,
@@ -260,12 +263,12 @@ impl Session {
         let (content_type, body) = match protocol {
             Protocol::Native => {
                 let store = &self.live.context.store;
-                let roles: Vec<_> = rules
+                let listed: Vec<_> = rules
                     .roles
                     .iter()
                     .filter_map(|name| store.role(name.as_str()))
                     .collect();
-                (protocol::JSON, native::roles(&roles))
+                (protocol::JSON, native::roles(&listed))
             }
             // One name and nothing else: clients put what they read into the next path.
             Protocol::AwsContainer | Protocol::Tencent => match rules.roles.first() {

@@ -61,14 +61,7 @@ impl SockDiag {
         client: SocketAddr,
         server: SocketAddr,
     ) -> Result<Option<u32>, Unanswered> {
-        let answer = self.ask(client, server);
-        if answer.is_err() {
-            self.socket = None; // whatever was wrong with it, the next question gets a new one
-        }
-        answer
-    }
-
-    fn ask(&mut self, client: SocketAddr, server: SocketAddr) -> Result<Option<u32>, Unanswered> {
+        // Put back only after an answer: whatever was wrong, the next question gets a new one.
         let open = match self.socket.take() {
             Some(open) => open,
             None => Open::new()?,
@@ -239,6 +232,7 @@ mod tests {
     use std::net::{SocketAddr, TcpListener, TcpStream};
 
     use super::{AF_INET, AF_INET6, Answer, HEADER, SockDiag, parse, request};
+    use crate::listener::tests::support::skipped;
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -332,12 +326,12 @@ mod tests {
         let mut kernel = SockDiag::default();
         for address in ["127.0.0.1:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
             let Ok(listener) = TcpListener::bind(address) else {
-                println!("no {address} here: skipped");
+                skipped(&format!("no {address} here"));
                 continue;
             };
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (served, peer) = listener.accept().unwrap();
-            let server = served.local_addr().unwrap();
+            let (accepted, peer) = listener.accept().unwrap();
+            let server = accepted.local_addr().unwrap();
             let own = rustix::process::geteuid().as_raw();
             assert_eq!(kernel.owner(peer, server), Ok(Some(own)), "{address}");
             drop(client);

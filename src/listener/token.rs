@@ -136,10 +136,10 @@ impl std::fmt::Debug for Token {
 
 impl Known {
     fn holds(&self, presented: &[u8], now: BootTime) -> bool {
-        let current = self
-            .current
-            .as_ref()
-            .map_or(Choice::from(0), |value| value.as_slice().ct_eq(presented));
+        let current = self.current.as_ref().map_or_else(
+            || Choice::from(0),
+            |value| value.as_slice().ct_eq(presented),
+        );
         self.previous
             .iter()
             .filter(|(_, until)| now < *until)
@@ -290,6 +290,7 @@ mod tests {
 
     use super::{Token, TokenError};
     use crate::clock::testing::TestClock;
+    use crate::listener::tests::support::skipped;
 
     fn open(path: &Path, clock: &Arc<TestClock>) -> Result<Token, TokenError> {
         Token::open(path, None, Arc::<TestClock>::clone(clock))
@@ -375,7 +376,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn strangers_files_are_no_tokens() {
         if rustix::process::geteuid().as_raw() != 0 {
-            println!("not root: skipped");
+            skipped("not root");
             return;
         }
         let base = tempfile::tempdir().unwrap();

@@ -345,7 +345,7 @@ mod tests {
     fn the_first_is_told_and_repetitions_are_counted() {
         let mut windows = Windows::default();
         let peer = Peer::default();
-        let left = Duration::from_secs(60);
+        let left = Duration::from_mins(1);
         let mut note =
             |uid, id: &str, now| windows.note(key(uid, role()), &peer, id, left, at(now));
         assert_eq!(counts(&note(1, "AK1", 100)), [(1, "AK1")]);

@@ -15,7 +15,7 @@ use super::gauges;
 use super::schedule::{self, Tuning};
 use super::state::{Moment, State};
 use crate::clock::{BootTime, Clock, RECHECK, jumps};
-use crate::credentials::Obtained;
+use crate::credentials::{Obtained, shortened};
 use crate::observe::metrics::Metrics;
 use crate::provider::Provider;
 use crate::provider::error::ProviderError;
@@ -296,7 +296,10 @@ impl Refresher {
             return RefreshReply::Unchanged { shown_expiry };
         }
         info!(
-            access_key_id = self.state.set().map(|set| set.keys.access_key_id.as_str()),
+            access_key_id = self
+                .state
+                .set()
+                .map(|set| shortened(&set.keys.access_key_id)),
             expires_in_secs = self.state.remaining(at.now).map(|life| life.as_secs()),
             refresh_in_secs = at.now.until(self.state.due).as_secs(),
             took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),

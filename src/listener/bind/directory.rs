@@ -144,9 +144,10 @@ fn read(path: &Path) -> Result<Metadata, UnsafeDirectory> {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> UnsafeDirectory {
     let shown = path.display();
-    UnsafeDirectory(match error.kind() {
-        ErrorKind::NotFound => format!("directory `{shown}` does not exist"),
-        _ => format!("directory `{shown}` cannot be examined: {error}"),
+    UnsafeDirectory(if error.kind() == ErrorKind::NotFound {
+        format!("directory `{shown}` does not exist")
+    } else {
+        format!("directory `{shown}` cannot be examined: {error}")
     })
 }
 
@@ -156,6 +157,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::{check, ensure};
+    use crate::listener::tests::support::skipped;
 
     fn own() -> u32 {
         rustix::process::geteuid().as_raw()
@@ -204,7 +206,7 @@ mod tests {
     #[test]
     fn foreign_directories_and_symlinks_are_refused() {
         if own() != 0 {
-            println!("not root: skipped");
+            skipped("not root");
             return;
         }
         let base = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@
 //! tied to the loopback device: the kernel would otherwise answer for them on every device, and
 //! a neighbour could route them here.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use rustix::io::Errno;
@@ -46,11 +46,11 @@ pub(crate) fn belongs_on_loopback_device(address: IpAddr) -> bool {
 /// What happened and what to do about it.
 fn explain(address: SocketAddr, error: &io::Error) -> String {
     let port = address.port();
-    match error.kind() {
-        ErrorKind::AddrInUse => format!(
+    match Errno::from_io_error(error) {
+        Some(Errno::ADDRINUSE) => format!(
             "{address} is in use by another program: `ss -ltnp 'sport = :{port}'` shows which"
         ),
-        ErrorKind::AddrNotAvailable if belongs_on_loopback_device(address.ip()) => {
+        Some(Errno::ADDRNOTAVAIL) if belongs_on_loopback_device(address.ip()) => {
             let length = if address.is_ipv4() { 32 } else { 128 };
             format!(
                 "{} is not an address of this host: run `ip address add {}/{length} dev lo`",
@@ -58,18 +58,16 @@ fn explain(address: SocketAddr, error: &io::Error) -> String {
                 address.ip()
             )
         }
-        ErrorKind::AddrNotAvailable => {
+        Some(Errno::ADDRNOTAVAIL) => {
             format!("{} is not an address of this host", address.ip())
         }
-        ErrorKind::PermissionDenied
-            if error.raw_os_error() == Some(Errno::ACCESS.raw_os_error()) =>
-        {
+        Some(Errno::ACCESS) => {
             format!(
                 "port {port} is below 1024 and needs CAP_NET_BIND_SERVICE: add it to the unit's \
                  AmbientCapabilities=, use a socket unit, or take a higher port"
             )
         }
-        ErrorKind::PermissionDenied => format!(
+        Some(Errno::PERM) => format!(
             "{address} must be tied to the loopback device, which this kernel allows only with \
              CAP_NET_RAW: use a socket unit with BindToDevice=lo"
         ),

@@ -70,7 +70,7 @@ pub fn unix(path: &Path, access: &SocketAccess) -> Result<(UnixListener, OwnPath
     let parent = path.parent().unwrap_or(path);
     directory::ensure(parent, own).map_err(|unsafe_way| BindError(unsafe_way.to_string()))?;
     make_way(path)?;
-    create(path, access).map_err(|error| BindError(explain(path, access, error)))
+    create(path, access).map_err(|error| BindError(explain(path, access, &error)))
 }
 
 /// Removes a socket file that nobody listens on; refuses to touch anything else.
@@ -128,19 +128,19 @@ fn create(path: &Path, access: &SocketAccess) -> io::Result<(UnixListener, OwnPa
     Ok((UnixListener::from(socket), own_path))
 }
 
-fn explain(path: &Path, access: &SocketAccess, error: io::Error) -> String {
+fn explain(path: &Path, access: &SocketAccess, error: &io::Error) -> String {
     let shown = path.display();
-    match error.kind() {
-        ErrorKind::PermissionDenied if path.exists() => format!(
+    match Errno::from_io_error(error) {
+        Some(Errno::PERM | Errno::ACCESS) if path.exists() => format!(
             "`{shown}` cannot be given to owner {}, group {}: only root can give a socket away, \
              and the group must be one of the daemon's",
             named(access.owner),
             named(access.group),
         ),
-        ErrorKind::PermissionDenied => {
+        Some(Errno::PERM | Errno::ACCESS) => {
             format!("`{shown}` cannot be made: its directory is not writable for the daemon's user")
         }
-        ErrorKind::ReadOnlyFilesystem => {
+        Some(Errno::ROFS) => {
             format!("`{shown}` cannot be made: its file system is read-only")
         }
         _ => format!("cannot listen on `{shown}`: {error}"),
@@ -159,6 +159,7 @@ mod tests {
     use std::path::Path;
 
     use super::{SocketAccess, unix};
+    use crate::listener::tests::support::skipped;
 
     fn mode(mode: u32) -> SocketAccess {
         SocketAccess {
@@ -190,7 +191,7 @@ mod tests {
     #[test]
     fn owner_and_group_are_set() {
         if rustix::process::geteuid().as_raw() != 0 {
-            println!("not root: skipped");
+            skipped("not root");
             return;
         }
         let base = tempfile::tempdir().unwrap();

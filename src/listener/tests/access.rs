@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::support::{CANARY, Plane, any_port, listener, only, tcp, unix};
+use super::support::{CANARY, Plane, any_port, listener, only, skipped, tcp, unix};
 use crate::config::model::{Address, Allow};
 
 /// A user that owns nothing here.
@@ -16,7 +16,7 @@ fn own() -> u32 {
 /// What curl, run as somebody else, gets: status and body.
 fn curl_as(uid: u32, arguments: &[&str]) -> Option<(u16, String)> {
     if own() != 0 {
-        println!("not root, so nobody else can be played: skipped");
+        skipped("not root");
         return None;
     }
     let run = Command::new("curl")
@@ -27,7 +27,7 @@ fn curl_as(uid: u32, arguments: &[&str]) -> Option<(u16, String)> {
         .current_dir("/")
         .output();
     let Ok(output) = run else {
-        println!("no curl: skipped");
+        skipped("no curl");
         return None;
     };
     let text = String::from_utf8(output.stdout).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
 
-use super::support::{CANARY, any_port, context, listener, publish, publish_nothing};
+use super::support::{CANARY, any_port, context, listener, only, publish, publish_nothing};
 use crate::clock::Clock;
 use crate::clock::testing::TestClock;
 use crate::listener::Context;
@@ -30,7 +30,7 @@ impl Bench {
         let shared: Arc<dyn Clock> = Arc::<TestClock>::clone(&clock);
         let context = context(&shared);
         let bound = "127.0.0.1:9470".parse().unwrap();
-        let rules = Rules::new(&listener("t", any_port()), Some(bound), None, &shared).unwrap();
+        let rules = Rules::new(&listener("t", any_port()), Some(bound), None);
         let live = Arc::new(Live::new("t".parse().unwrap(), rules, Arc::clone(&context)));
         Self {
             clock,
@@ -141,6 +141,24 @@ async fn a_failure_while_waiting_ends_the_wait() {
     });
     assert!(answer.contains("retry-after: 30\r\n"), "{answer}");
     assert_eq!(started.elapsed(), Duration::from_millis(400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_shut_out_while_waiting_gets_nothing() {
+    let bench = Bench::new();
+    let mut config = listener("t", any_port());
+    config.allow = Some(only(&[]));
+    let (answer, ()) = tokio::join!(bench.get(COLD[2]), async {
+        sleep(Duration::from_millis(400)).await;
+        bench
+            .live
+            .rules
+            .store(Arc::new(Rules::new(&config, None, None)));
+        bench.live.close_connections();
+        bench.publish("cold", Duration::from_hours(1));
+    });
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(!answer.contains(CANARY), "{answer}");
 }
 
 #[tokio::test(start_paused = true)]

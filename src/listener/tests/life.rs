@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::support::{Plane, any_port, listener, only, tcp, unix};
+use super::support::{Plane, any_port, listener, only, skipped, tcp, unix};
 use crate::config::model::{Address, Protocol};
 use crate::listener::{DataPlane, Inherited, Origin, Socket, State};
 
@@ -50,7 +50,7 @@ fn a_listener_fails_alone_and_is_tried_again() {
             .unwrap()
             .contains("is a directory")
     );
-    assert!(plane.plane.any_listening());
+    assert!(plane.data.any_listening());
     assert_eq!(tcp(plane.port("fine")).get("/v1/roles", "").status, 200);
 
     drop(squatter);
@@ -65,12 +65,12 @@ fn a_listener_fails_alone_and_is_tried_again() {
 #[test]
 fn nothing_that_works_is_said_to_be_nothing() {
     let plane = Plane::start();
-    assert!(!plane.plane.any_listening());
+    assert!(!plane.data.any_listening());
     let mut config = listener("bad", any_port());
     std::fs::write(plane.path("token"), "short").unwrap();
     config.token = Some(plane.path("token"));
     plane.apply(vec![config]);
-    assert!(!plane.plane.any_listening());
+    assert!(!plane.data.any_listening());
     assert!(
         plane
             .state("bad")
@@ -120,7 +120,7 @@ fn a_reload_keeps_connections_unless_it_is_about_them() {
 
     plane.apply(vec![]);
     assert!(TcpStream::connect(address).is_err());
-    assert!(plane.plane.state().is_empty());
+    assert!(plane.data.state().is_empty());
 }
 
 #[test]
@@ -250,4 +250,63 @@ fn an_inherited_socket_is_used_if_it_is_the_right_one() {
             .unwrap()
             .contains("the configuration says `127.0.0.1:1`")
     );
+}
+
+/// Runs itself again inside a network of its own, where it may add the address.
+#[test]
+fn a_link_local_address_is_tied_to_the_loopback_device() {
+    const INSIDE: &str = "CREDVEND_TEST_IN_OWN_NETWORK";
+    if std::env::var_os(INSIDE).is_none() {
+        let own_name = std::thread::current().name().unwrap().to_owned();
+        let run = std::process::Command::new("unshare")
+            .args([
+                "--net",
+                "sh",
+                "-c",
+                "ip link set lo up && exec \"$@\"",
+                "sh",
+            ])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", &own_name, "--nocapture"])
+            .env(INSIDE, "1")
+            .output();
+        let Ok(output) = run else {
+            skipped("no unshare");
+            return;
+        };
+        let text = String::from_utf8_lossy(&output.stdout);
+        if text.contains("1 passed") {
+            return;
+        }
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!text.contains("running"), "{text}{errors}");
+        skipped(&format!("no network of our own ({errors})"));
+        return;
+    }
+    let plane = Plane::start();
+    let mut config = listener("metadata", at("169.254.0.23:80".parse().unwrap()));
+    config.allow = None;
+    plane.apply(vec![config]);
+    let error = plane.state("metadata").error.unwrap();
+    assert!(
+        error.contains("ip address add 169.254.0.23/32 dev lo"),
+        "{error}"
+    );
+    let added = std::process::Command::new("ip")
+        .args(["address", "add", "169.254.0.23/32", "dev", "lo"])
+        .status();
+    assert!(added.unwrap().success());
+    eventually("it is tried again", || plane.data.any_listening());
+    let mut client = tcp("169.254.0.23:80".parse().unwrap());
+    client.send("GET /latest/meta-data/cam/security-credentials/app HTTP/1.1\r\nHost: metadata.tencentyun.com\r\n\r\n");
+    let answer = client.receive(true);
+    assert_eq!(
+        answer.status, 200,
+        "the kernel tells who asks here as well: {answer:?}"
+    );
+    let bound = std::process::Command::new("ss").args(["-ltnH"]).output();
+    if let Ok(bound) = bound {
+        let text = String::from_utf8_lossy(&bound.stdout).into_owned();
+        assert!(text.contains("169.254.0.23%lo:80"), "{text}");
+    }
 }

@@ -5,4 +5,4 @@ mod cold;
 mod life;
 mod protocols;
 mod refusals;
-mod support;
+pub(super) mod support;

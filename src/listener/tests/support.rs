@@ -18,12 +18,18 @@ use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::{Refresh, Role, Snapshot, Store, View};
 
+/// Says that a test could not test anything here.
+#[expect(clippy::print_stdout, reason = "for whoever runs the tests")]
+pub(in crate::listener) fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
 /// Part of every secret; must never be seen by whoever is refused.
 pub(super) const CANARY: &str = "canary-secret";
 
 /// A data plane at work on a directory of its own.
 pub(super) struct Plane {
-    pub(super) plane: DataPlane,
+    pub(super) data: DataPlane,
     pub(super) context: Arc<Context>,
     pub(super) directory: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
@@ -88,6 +94,7 @@ pub(super) fn publish(
             margin: Duration::ZERO,
             real_expiry: shown_expiry,
             bodies,
+            bare: None,
         })),
         ..View::default()
     });
@@ -118,6 +125,7 @@ pub(super) fn listener(name: &str, address: Address) -> Listener {
             group: None,
         },
         allow_remote: false,
+        instance: None,
     }
 }
 
@@ -138,13 +146,13 @@ impl Plane {
     pub(super) fn start() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let context = context(&clock);
-        let plane = DataPlane::start(Arc::clone(&context), Inherited::new()).unwrap();
+        let data = DataPlane::start(Arc::clone(&context), Inherited::new()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         Self {
-            plane,
+            data,
             context,
             directory: tempfile::tempdir().unwrap(),
             runtime,
@@ -160,15 +168,15 @@ impl Plane {
     }
 
     pub(super) fn apply(&self, listeners: Vec<Listener>) {
-        self.runtime.block_on(self.plane.apply(listeners)).unwrap();
+        self.runtime.block_on(self.data.apply(listeners)).unwrap();
     }
 
     pub(super) fn drain(&self, grace: Duration) {
-        self.runtime.block_on(self.plane.drain(grace));
+        self.runtime.block_on(self.data.drain(grace));
     }
 
     pub(super) fn state(&self, name: &str) -> ListenerState {
-        let states = self.plane.state();
+        let states = self.data.state();
         let found = states.iter().find(|state| state.name.as_str() == name);
         found.cloned().unwrap()
     }

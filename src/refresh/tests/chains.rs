@@ -44,6 +44,7 @@ async fn a_role_waits_for_its_source_and_follows_it_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_rejected_source_is_refreshed_and_the_attempt_made_once_more() {
     let source = start([Give("SRC1", 12 * HOUR), Give("SRC2", 12 * HOUR)]);
+    pass(SECOND).await;
     let dependent = Setup {
         name: "dependent",
         source: Some(source.handle.clone()),

@@ -1,0 +1,50 @@
+//! Notices that a file behind a role changed: a key, a token, an assertion.
+//!
+//! Asks for the files' versions every two seconds instead of watching them: that also works
+//! where notifications do not (network file systems, the symlink swaps of projected volumes),
+//! and a thousand files cost a millisecond.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::roles::Roles;
+use crate::provider::secrets::Stamp;
+
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Tells refreshers about changed files. Runs until dropped.
+pub(super) async fn watch(roles: &Roles) {
+    let mut seen: BTreeMap<PathBuf, Option<Stamp>> = BTreeMap::new();
+    loop {
+        let watched = roles.watched_files();
+        let mut now = BTreeMap::new();
+        for path in watched.iter().flat_map(|(_, files)| files) {
+            if !now.contains_key(path) {
+                now.insert(path.clone(), Stamp::of(path));
+            }
+        }
+        for (handle, files) in &watched {
+            if files
+                .iter()
+                .any(|file| appeared_or_changed(file, &seen, &now))
+            {
+                handle.secret_changed().await;
+            }
+        }
+        seen = now;
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// A file that vanished is no news: what it held is still in memory where it is needed.
+fn appeared_or_changed(
+    file: &PathBuf,
+    seen: &BTreeMap<PathBuf, Option<Stamp>>,
+    now: &BTreeMap<PathBuf, Option<Stamp>>,
+) -> bool {
+    match (seen.get(file), now.get(file).copied().flatten()) {
+        (Some(before), Some(stamp)) => *before != Some(stamp),
+        (None, _) | (Some(_), None) => false,
+    }
+}

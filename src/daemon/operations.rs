@@ -1,0 +1,200 @@
+//! What operators ask for over the admin socket.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::roles::Managed;
+use super::run::Daemon;
+use super::status;
+use crate::admin::Operations;
+use crate::admin::api::{
+    Answer, Forgotten, RefreshOutcome, Refreshed, Refusal, RefusalCode, Reloaded, RoleQuestion,
+    RoleSelection, Status, Whose,
+};
+use crate::clock::rfc3339_seconds;
+use crate::provider::BoxFuture;
+use crate::refresh::RefreshReply;
+use crate::refresh::attempt::Attempt;
+
+/// Version of every document sent.
+const VERSION: u32 = 1;
+
+/// The daemon as operators see it.
+#[derive(Debug)]
+pub(super) struct Operator(pub(super) Arc<Daemon>);
+
+impl Operations for Operator {
+    fn status(&self) -> Status {
+        let now = self.0.clock.boot();
+        let wall = self.0.clock.wall();
+        Status {
+            version: VERSION,
+            credvend: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: rfc3339_seconds(self.0.started_at),
+            config_file: self.0.config_file.display().to_string(),
+            last_reload_successful: self.0.last_reload_succeeded(),
+            roles: self
+                .0
+                .roles
+                .all()
+                .iter()
+                .map(|managed| status::role(managed, now, wall))
+                .collect(),
+            listeners: self.0.listener_states(),
+            notes: self.0.notes(),
+        }
+    }
+
+    fn refresh(&self, request: RoleSelection) -> BoxFuture<'_, Answer<Refreshed>> {
+        Box::pin(async move {
+            let selected = if request.roles.is_empty() {
+                self.0.roles.all()
+            } else {
+                self.0.select(&request.roles)?
+            };
+            // All at once: the budgets upstream spread the calls.
+            let running: Vec<_> = selected
+                .into_iter()
+                .map(|managed| {
+                    let name = managed.config.name.to_string();
+                    let task = tokio::spawn(async move { managed.handle.refresh().await });
+                    (name, task)
+                })
+                .collect();
+            let mut roles = Vec::with_capacity(running.len());
+            for (role, task) in running {
+                let reply = task
+                    .await
+                    .unwrap_or_else(|error| RefreshReply::Failed(error.to_string()));
+                roles.push(outcome(role, reply));
+            }
+            Ok(Refreshed {
+                version: VERSION,
+                roles,
+            })
+        })
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Answer<Reloaded>> {
+        Box::pin(async move {
+            match self.0.reload_configuration().await {
+                Ok((changes, warnings)) => Ok(Reloaded {
+                    version: VERSION,
+                    changes,
+                    warnings,
+                }),
+                Err(report) => Err(Refusal::new(RefusalCode::Misconfigured, report)),
+            }
+        })
+    }
+
+    fn forget(&self, request: RoleSelection) -> BoxFuture<'_, Answer<Forgotten>> {
+        Box::pin(async move {
+            let selected = match (request.all, request.roles.is_empty()) {
+                (true, _) => self.0.roles.all(),
+                (false, false) => self.0.select(&request.roles)?,
+                (false, true) => {
+                    let message = "name the roles to forget, or ask for all of them";
+                    return Err(Refusal::new(RefusalCode::BadRequest, message));
+                }
+            };
+            let mut roles = Vec::with_capacity(selected.len());
+            for managed in selected {
+                managed.handle.forget().await;
+                roles.push(managed.config.name.to_string());
+            }
+            Ok(Forgotten {
+                version: VERSION,
+                roles,
+            })
+        })
+    }
+
+    fn whoami(&self, request: RoleQuestion) -> BoxFuture<'_, Answer<Whose>> {
+        Box::pin(async move {
+            let managed = self.0.find(&request.role)?;
+            let set = {
+                let now = self.0.clock.boot();
+                let view = managed.handle.role().view();
+                view.valid(now).map(|held| Arc::clone(&held.set))
+            };
+            let Some(set) = set else {
+                let message = format!("role `{}` holds nothing valid at the moment", request.role);
+                return Err(Refusal::new(RefusalCode::Unavailable, message));
+            };
+            let mut took = Duration::ZERO;
+            let identity = Attempt {
+                role: managed.config.name.clone(),
+                provider: managed.provider,
+                expected_account: None,
+                source: None,
+                metrics: Arc::clone(&self.0.metrics),
+            }
+            .identity(&set.keys, &mut took)
+            .await
+            .map_err(|error| Refusal::new(RefusalCode::Unavailable, error.report()))?;
+            Ok(Whose {
+                version: VERSION,
+                role: request.role,
+                account: identity.account,
+                user: identity.user,
+                arn: identity.arn,
+                kind: identity.kind,
+            })
+        })
+    }
+}
+
+impl Daemon {
+    fn select(&self, names: &[String]) -> Answer<Vec<Managed>> {
+        names.iter().map(|name| self.find(name)).collect()
+    }
+
+    fn find(&self, name: &str) -> Answer<Managed> {
+        self.roles.get(name).ok_or_else(|| {
+            let known: Vec<String> = self
+                .roles
+                .all()
+                .iter()
+                .map(|managed| format!("`{}`", managed.config.name))
+                .collect();
+            let message = format!(
+                "there is no role `{}`; there is {}",
+                crate::provider::error::foreign(name),
+                if known.is_empty() {
+                    "none at all".to_owned()
+                } else {
+                    known.join(", ")
+                }
+            );
+            Refusal::new(RefusalCode::UnknownRole, message)
+        })
+    }
+}
+
+fn outcome(role: String, reply: RefreshReply) -> RefreshOutcome {
+    let (result, message, expiry) = match reply {
+        RefreshReply::Refreshed { shown_expiry } => ("refreshed", None, Some(shown_expiry)),
+        RefreshReply::Unchanged { shown_expiry } => (
+            "refreshed",
+            Some("its source repeated the set that is held".to_owned()),
+            Some(shown_expiry),
+        ),
+        RefreshReply::Failed(why) => ("failed", Some(why), None),
+        RefreshReply::TooSoon(wait) => (
+            "too-soon",
+            Some(format!(
+                "asked for again too soon; wait {} s",
+                wait.as_secs() + 1
+            )),
+            None::<SystemTime>,
+        ),
+    };
+    RefreshOutcome {
+        role,
+        result: result.to_owned(),
+        message,
+        expires_at: expiry.map(rfc3339_seconds),
+    }
+}

@@ -1,0 +1,307 @@
+//! The refreshers of all configured roles, and how a new configuration is applied to them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::model::{self, Config, Source};
+use crate::credentials::CredentialSet;
+use crate::name::Name;
+use crate::provider::signer::HoldsCredentials;
+use crate::provider::{self, BuildContext, Provider, SourceRoles};
+use crate::refresh::schedule::Tuning;
+use crate::refresh::{Handle, Refresher, Settings, Shared};
+use crate::store::{Refresh, Role, Store};
+
+/// Every role's refresher, by name.
+#[derive(Debug)]
+pub(super) struct Roles {
+    store: Arc<Store>,
+    shared: Shared,
+    context: BuildContext,
+    /// The newest role of each name, for those who sign with it. Filled before the store is, as
+    /// a chain is built from its source upwards.
+    sources: Sources,
+    entries: Mutex<BTreeMap<Name, Entry>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+type Sources = Arc<Mutex<BTreeMap<Name, Arc<Role>>>>;
+
+#[derive(Clone, Debug)]
+struct Entry {
+    config: model::Role,
+    handle: Handle,
+    provider: Arc<dyn Provider>,
+    stop: CancellationToken,
+}
+
+/// One role as others in the daemon deal with it.
+#[derive(Clone, Debug)]
+pub(super) struct Managed {
+    pub(super) config: model::Role,
+    pub(super) handle: Handle,
+    pub(super) provider: Arc<dyn Provider>,
+}
+
+impl Roles {
+    /// No role yet; [`Self::apply`] brings them.
+    #[must_use]
+    pub(super) fn new(store: Arc<Store>, shared: Shared, config: &Config) -> Self {
+        let sources = Sources::default();
+        let context = BuildContext::new(
+            Arc::clone(&shared.clock),
+            config.keys.clone(),
+            config.limits.clone(),
+            resolver(&sources),
+        );
+        Self {
+            store,
+            shared,
+            context,
+            sources,
+            entries: Mutex::default(),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// Makes the running roles those of `config`: starts, retunes and stops what differs. A role
+    /// whose identity changed starts empty; every other keeps what it holds. Must run inside the
+    /// runtime that is to refresh.
+    pub(super) async fn apply(&self, config: &Config) {
+        self.context.reconfigure(
+            config.keys.clone(),
+            config.limits.clone(),
+            resolver(&self.sources),
+        );
+        let old = lock(&self.entries).clone();
+        let mut new = BTreeMap::new();
+        let mut retuned = Vec::new();
+        for role in sources_first(&config.roles) {
+            let entry = match old.get(&role.name) {
+                Some(entry) if entry.config.fingerprint == role.fingerprint => {
+                    let entry = self.keep(entry, role, &new);
+                    retuned.push(entry.clone());
+                    entry
+                }
+                Some(_) | None => self.start(role, &new),
+            };
+            new.insert(role.name.clone(), entry);
+        }
+        self.store.replace(
+            new.iter()
+                .map(|(name, entry)| (name.clone(), Arc::clone(entry.handle.role())))
+                .collect(),
+        );
+        for (name, entry) in &old {
+            let stays = new
+                .get(name)
+                .is_some_and(|now| Arc::ptr_eq(now.handle.role(), entry.handle.role()));
+            if !stays {
+                entry.stop.cancel();
+            }
+            if !new.contains_key(name) {
+                self.shared.metrics.forget_role(name.as_str());
+            }
+        }
+        lock(&self.sources).retain(|name, _| new.contains_key(name));
+        let unchanged = |entry: &Entry| {
+            let before = old.get(&entry.config.name).map(|old| &old.config);
+            before == Some(&entry.config) && is_well(entry.handle.role())
+        };
+        let settings: Vec<_> = retuned
+            .into_iter()
+            .filter(|entry| !unchanged(entry))
+            .map(|entry| (entry.handle.clone(), settings(&entry, &new)))
+            .collect();
+        *lock(&self.entries) = new;
+        for (handle, settings) in settings {
+            handle.retune(settings).await;
+        }
+    }
+
+    /// Every role, in the order of their names.
+    #[must_use]
+    pub(super) fn all(&self) -> Vec<Managed> {
+        lock(&self.entries).values().map(Entry::managed).collect()
+    }
+
+    /// Every role after the one it signs with.
+    #[must_use]
+    pub(super) fn sources_first(&self) -> Vec<Managed> {
+        let entries = lock(&self.entries);
+        let roles = entries
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.config.clone()))
+            .collect();
+        sources_first(&roles)
+            .into_iter()
+            .filter_map(|role| entries.get(&role.name).map(Entry::managed))
+            .collect()
+    }
+
+    /// The role of that name.
+    #[must_use]
+    pub(super) fn get(&self, name: &str) -> Option<Managed> {
+        lock(&self.entries).get(name).map(Entry::managed)
+    }
+
+    /// Files whose change concerns a role.
+    #[must_use]
+    pub(super) fn watched_files(&self) -> Vec<(Handle, Vec<PathBuf>)> {
+        lock(&self.entries)
+            .values()
+            .map(|entry| (entry.handle.clone(), entry.provider.watched_files()))
+            .collect()
+    }
+
+    /// Resolves if a refresher ends by a bug. None is meant to end while it is configured.
+    pub(super) async fn failure(&self) -> tokio::task::JoinError {
+        std::future::poll_fn(|context| {
+            let mut tasks = lock(&self.tasks);
+            loop {
+                match tasks.poll_join_next(context) {
+                    std::task::Poll::Ready(Some(Err(error))) if error.is_panic() => {
+                        return std::task::Poll::Ready(error);
+                    }
+                    std::task::Poll::Ready(Some(_)) => {}
+                    // A role that is added later wakes nobody here; the caller asks again often.
+                    std::task::Poll::Ready(None) | std::task::Poll::Pending => {
+                        return std::task::Poll::Pending;
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    fn start(&self, role: &model::Role, started: &BTreeMap<Name, Entry>) -> Entry {
+        let state = Arc::new(Role::new(
+            role.name.clone(),
+            role.cloud,
+            Arc::clone(&self.shared.clock),
+        ));
+        lock(&self.sources).insert(role.name.clone(), Arc::clone(&state));
+        let provider = provider::build(role, &self.context);
+        let settings = Settings {
+            provider: Arc::clone(&provider),
+            tuning: tuning(role),
+            expected_account: role.expected_account.clone(),
+            lazy: role.lazy,
+            source: source(role, started),
+        };
+        let (refresher, handle) = Refresher::new(state, settings, self.shared.clone());
+        let stop = CancellationToken::new();
+        lock(&self.tasks).spawn(refresher.run(stop.clone()));
+        Entry {
+            config: role.clone(),
+            handle,
+            provider,
+            stop,
+        }
+    }
+
+    fn keep(&self, entry: &Entry, role: &model::Role, started: &BTreeMap<Name, Entry>) -> Entry {
+        let same = entry.config == *role;
+        debug_assert!(source(role, started).is_some() == role_source(role).is_some());
+        Entry {
+            config: role.clone(),
+            // What a provider has learned, it keeps where nothing changed.
+            provider: if same {
+                Arc::clone(&entry.provider)
+            } else {
+                provider::build(role, &self.context)
+            },
+            ..entry.clone()
+        }
+    }
+}
+
+impl Entry {
+    fn managed(&self) -> Managed {
+        Managed {
+            config: self.config.clone(),
+            handle: self.handle.clone(),
+            provider: Arc::clone(&self.provider),
+        }
+    }
+}
+
+fn settings(entry: &Entry, entries: &BTreeMap<Name, Entry>) -> Settings {
+    Settings {
+        provider: Arc::clone(&entry.provider),
+        tuning: tuning(&entry.config),
+        expected_account: entry.config.expected_account.clone(),
+        lazy: entry.config.lazy,
+        source: source(&entry.config, entries),
+    }
+}
+
+fn tuning(role: &model::Role) -> Tuning {
+    Tuning {
+        refresh_ahead: role.refresh_ahead,
+        min_remaining: role.min_remaining,
+    }
+}
+
+fn source(role: &model::Role, entries: &BTreeMap<Name, Entry>) -> Option<Handle> {
+    let name = role_source(role)?;
+    entries.get(name).map(|entry| entry.handle.clone())
+}
+
+fn role_source(role: &model::Role) -> Option<&Name> {
+    match role.provider.source()? {
+        Source::Role(name) => Some(name),
+        Source::Key(_) => None,
+    }
+}
+
+/// A reload tries what failed at once, and leaves alone what is well.
+fn is_well(role: &Role) -> bool {
+    matches!(role.view().refresh, Refresh::Idle | Refresh::Resting)
+}
+
+/// Every role after the one it signs with. The configuration holds no cycle.
+fn sources_first(roles: &BTreeMap<Name, model::Role>) -> Vec<&model::Role> {
+    let mut ordered: Vec<&model::Role> = roles.values().collect();
+    ordered.sort_by_key(|role| depth(role, roles));
+    ordered
+}
+
+fn depth(role: &model::Role, roles: &BTreeMap<Name, model::Role>) -> usize {
+    let mut depth = 0;
+    let mut at = role;
+    while let Some(source) = role_source(at).and_then(|name| roles.get(name)) {
+        depth += 1;
+        if depth > roles.len() {
+            break;
+        }
+        at = source;
+    }
+    depth
+}
+
+fn resolver(sources: &Sources) -> SourceRoles {
+    let sources = Arc::clone(sources);
+    Arc::new(move |name| match lock(&sources).get(name) {
+        Some(role) => Arc::clone(role) as Arc<dyn HoldsCredentials>,
+        None => Arc::new(HoldsNothing),
+    })
+}
+
+/// Stands in for a role that is not there. The configuration rules that out.
+#[derive(Debug)]
+struct HoldsNothing;
+
+impl HoldsCredentials for HoldsNothing {
+    fn valid_set(&self) -> Option<Arc<CredentialSet>> {
+        None
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
