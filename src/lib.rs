@@ -8,8 +8,8 @@
 //!             upstream ──► cloud STS   schedule clock          └─────► admin, observe
 //! ```
 //!
-//! `secret`, `name`, `clock` and `credentials` are the vocabulary and import nothing else of
-//! ours; `formats` renders a set for the wire; `provider` and `store` know only these;
+//! `secret`, `name`, `clock`, `credentials` and `schedule` are the vocabulary and import nothing
+//! else of ours; `formats` renders a set for the wire; `provider` and `store` know only these;
 //! `refresh` decides when and what to adopt; listeners know the store and the clock; only
 //! `daemon` knows everybody. `emulator` is the other side of the wire: a strict stand-in for
 //! the cloud's STS, behind `credvend dev` and the tests.
@@ -27,5 +27,6 @@ pub mod name;
 pub mod observe;
 pub mod provider;
 pub mod refresh;
+pub mod schedule;
 pub mod secret;
 pub mod store;

@@ -11,6 +11,7 @@ use super::provider::account_of;
 use super::values::spoken;
 use crate::credentials::Cloud;
 use crate::provider::secrets::{SecretRef, SecretSource};
+use crate::schedule::{self, shown_at_least};
 
 /// Everything unwise about a correct configuration.
 pub(super) fn all(config: &Config, findings: &Findings<'_>) {
@@ -65,30 +66,11 @@ pub(super) fn secrets(findings: &Findings<'_>) {
     }
 }
 
-/// The earliest age at which a replacement is planned.
-fn young(life: Duration) -> Duration {
-    (life / 6).max(Duration::from_mins(5).min(life / 3))
-}
-
-/// How long before expiry a set of this life is replaced.
-fn ahead(role: &Role, life: Duration) -> Duration {
-    let most = life.saturating_sub(young(life));
-    let usual = (life / 2).max(Duration::from_mins(50).min(most));
-    role.refresh_ahead.unwrap_or(usual).min(most)
-}
-
-/// The shortest life that clients are shown while refreshing works.
-fn shown_at_least(role: &Role, life: Duration) -> Duration {
-    let margin = Duration::from_mins(5).min(life / 12);
-    let slack = (life / 60).max(Duration::from_secs(15));
-    ahead(role, life).saturating_sub(margin + slack)
-}
-
 fn timing(role: &Role, findings: &Findings<'_>) {
     let Some(life) = role.provider.duration() else {
         return;
     };
-    let most = life.saturating_sub(young(life));
+    let most = schedule::most_ahead(life);
     if role.refresh_ahead.is_some_and(|ahead| ahead > most) {
         findings.warning_at(
             &[&format!("role.{}.refresh-ahead", role.name)],
@@ -100,7 +82,7 @@ fn timing(role: &Role, findings: &Findings<'_>) {
             "a new set is used for a while before the next one is asked for".to_owned(),
         );
     }
-    let shown = shown_at_least(role, life);
+    let shown = shown_at_least(life, role.refresh_ahead);
     if role.min_remaining.is_some_and(|wanted| wanted > shown) {
         findings.warning_at(
             &[&format!("role.{}.min-remaining", role.name)],
@@ -203,7 +185,7 @@ fn short_sessions(listener: &Listener, role: &Role, findings: &Findings<'_>) {
     let Some(life) = role.provider.duration() else {
         return;
     };
-    let shown = shown_at_least(role, life);
+    let shown = shown_at_least(life, role.refresh_ahead);
     let longest = listener
         .protocols
         .iter()
@@ -268,7 +250,7 @@ fn budgets(config: &Config, findings: &Findings<'_>) {
             continue;
         };
         let every = life
-            .saturating_sub(ahead(role, life))
+            .saturating_sub(schedule::ahead(life, role.refresh_ahead))
             .as_secs_f64()
             .max(1.0);
         let endpoint = role.provider.sts().endpoint.as_str();

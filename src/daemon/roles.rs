@@ -12,8 +12,8 @@ use crate::credentials::CredentialSet;
 use crate::name::Name;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
-use crate::refresh::schedule::Tuning;
 use crate::refresh::{Handle, Refresher, Settings, Shared};
+use crate::schedule::Tuning;
 use crate::store::{Refresh, Role, Store};
 
 /// Every role's refresher, by name.

@@ -136,11 +136,11 @@ fn credentials(
                 session: "cvm".to_owned(),
             },
             lifetime: session,
-            now: moment.boot,
+            now: moment,
             twist,
         })?;
         if twist.is_none() {
-            world.ledger.show_on_instance(&role, session, &issued.id);
+            world.ledger.show_on_instance(&role, session, &issued);
         }
         issued
     };
@@ -151,7 +151,7 @@ fn credentials(
 }
 
 fn body(issued: &Issued, moment: Moment, missing: Option<&str>) -> io::Result<String> {
-    let expiry = moment.shown.saturating_add_signed(issued.life_seconds);
+    let expiry = moment.seen_from_here(issued.host_expiry);
     let wall = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(expiry);
     let has = |name| missing != Some(name);
     let body = Body {

@@ -272,7 +272,7 @@ pub(super) fn reply(
 
 /// The same, dated by the emulator's clock and not by the host's.
 pub(super) fn dated(mut reply: Reply, moment: Moment) -> Reply {
-    let seconds = i64::try_from(moment.shown).unwrap_or(i64::MAX);
+    let seconds = i64::try_from(moment.shown()).unwrap_or(i64::MAX);
     let date = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
     let text = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     if let Ok(value) = HeaderValue::from_str(&text) {

@@ -25,15 +25,27 @@ pub struct State {
 /// One reading of the clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    /// What the emulator takes for the time of day, in seconds since 1970.
-    pub(super) shown: u64,
+    /// The host's wall clock, in seconds since 1970.
+    pub(super) host: u64,
+    /// How far the emulator's is ahead of it, in seconds.
+    pub(super) ahead: i64,
     pub(super) boot: BootTime,
 }
 
 impl Moment {
-    /// The same as a time.
+    /// What the emulator takes for the time of day, in seconds since 1970.
+    pub(super) fn shown(self) -> u64 {
+        self.seen_from_here(self.host)
+    }
+
+    /// A time of the host's clock on the emulator's.
+    pub(super) fn seen_from_here(self, host_seconds: u64) -> u64 {
+        host_seconds.saturating_add_signed(self.ahead)
+    }
+
+    /// [`Self::shown`] as a time.
     pub(super) fn wall(self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(self.shown)
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.shown())
     }
 }
 
@@ -102,15 +114,13 @@ impl State {
     /// Seconds since 1970 on the emulator's clock.
     #[must_use]
     pub fn now(&self) -> u64 {
-        self.moment(0).shown
+        self.moment(0).shown()
     }
 
     pub(super) fn moment(&self, skew_seconds: i64) -> Moment {
-        let wall = crate::clock::unix_seconds(self.clock.wall());
         Moment {
-            shown: wall
-                .saturating_add_signed(self.clock_offset())
-                .saturating_add_signed(skew_seconds),
+            host: crate::clock::unix_seconds(self.clock.wall()),
+            ahead: self.clock_offset().saturating_add(skew_seconds),
             boot: self.clock.boot(),
         }
     }

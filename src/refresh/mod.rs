@@ -2,7 +2,6 @@
 //! time-outs and jitter.
 //!
 //! ```text
-//! schedule  when: pure arithmetic
 //! adopt     whether a result becomes what we serve: pure
 //! show      what is told about a set, and when that changes: pure
 //! state     where a role stands, and what each event makes of it
@@ -15,7 +14,6 @@ pub mod attempt;
 pub mod command;
 mod gauges;
 pub mod refresher;
-pub mod schedule;
 pub mod show;
 pub mod state;
 

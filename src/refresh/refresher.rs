@@ -12,13 +12,14 @@ use super::adopt::{self, Circumstances, Verdict};
 use super::attempt::{Attempt, Outcome};
 use super::command::{Command, Handle, RefreshReply};
 use super::gauges;
-use super::schedule::{self, Tuning};
+
 use super::state::{Moment, State};
 use crate::clock::{BootTime, Clock, RECHECK, jumps};
 use crate::credentials::{Obtained, shortened};
 use crate::observe::metrics::Metrics;
 use crate::provider::Provider;
 use crate::provider::error::ProviderError;
+use crate::schedule::{self, Tuning};
 use crate::store::{Held, Refresh, Role};
 
 /// `refresh` acts on a role at most this often.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::schedule::{self, Plan};
 use crate::clock::BootTime;
 use crate::credentials::CredentialSet;
 use crate::formats::{Bodies, Rendering};
+use crate::schedule::{self, Plan};
 use crate::store::{Role, Snapshot};
 
 /// What decides how a set is shown. Two equal values give equal answers, so rendering again is

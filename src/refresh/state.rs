@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::adopt::Verdict;
-use super::schedule::{self, Plan, Tuning};
+
 use super::show::{self, Shown};
 use crate::clock::{BootTime, jumps};
 use crate::credentials::CredentialSet;
 use crate::provider::error::{Class, ProviderError};
+use crate::schedule::{self, Plan, Tuning};
 use crate::store::{Failure, Refresh, Role, Snapshot, View};
 
 /// A cold role starts an attempt on demand, but not more often than this.

@@ -31,6 +31,7 @@ fn listener(name: &str, address: Address) -> Listener {
             group: None,
         },
         allow_remote: false,
+        instance: None,
     }
 }
 

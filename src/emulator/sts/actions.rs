@@ -12,6 +12,7 @@ use super::parameters::Parameters;
 use super::refusal::Refusal;
 use super::{Context, jwt, limits, policy, saml};
 use crate::clock::rfc3339_seconds;
+use crate::emulator::state::Moment;
 use crate::emulator::world::{Caller, Issue, Issued, Role, Trusted};
 
 /// The fields of a good answer, and the role a set was issued for.
@@ -85,7 +86,7 @@ pub(super) fn assume_role_with_web_identity(
         .world
         .oidc_provider(&role.account, &provider_id)
         .ok_or_else(|| Refusal::parameter("There is no OIDC provider of that name."))?;
-    jwt::check(provider, &token, context.moment.shown)?;
+    jwt::check(provider, &token, context.moment.shown())?;
     if !role.trust.contains(&Trusted::Oidc(provider_id)) {
         return Err(not_trusted());
     }
@@ -112,7 +113,7 @@ pub(super) fn assume_role_with_saml(
         .world
         .saml_provider(account, name)
         .ok_or_else(|| Refusal::parameter("There is no SAML provider of that name."))?;
-    let id = saml::check(provider, &role_arn, &assertion, context.moment.shown)?;
+    let id = saml::check(provider, &role_arn, &assertion, context.moment.shown())?;
     if account != role.account || !role.trust.contains(&Trusted::Saml(name.to_owned())) {
         return Err(not_trusted());
     }
@@ -239,19 +240,19 @@ fn issue(context: &mut Context<'_>, caller: Caller, lifetime: Duration) -> Resul
         .issue(Issue {
             caller,
             lifetime,
-            now: context.moment.boot,
+            now: context.moment,
             twist: context.twist,
         })
         .map_err(|error| Refusal::system(&error))?;
     Ok(Done {
-        fields: shown(&issued, context.moment.shown),
+        fields: shown(&issued, context.moment),
         issued_role: None,
     })
 }
 
-fn shown(issued: &Issued, now: u64) -> Map<String, Value> {
-    let expiry = now.saturating_add_signed(issued.life_seconds);
-    let moment = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(expiry);
+fn shown(issued: &Issued, moment: Moment) -> Map<String, Value> {
+    let expiry = moment.seen_from_here(issued.host_expiry);
+    let wall = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(expiry);
     let credentials = json!({
         "Token": issued.key.token.expose(),
         "TmpSecretId": issued.id,
@@ -260,7 +261,7 @@ fn shown(issued: &Issued, now: u64) -> Map<String, Value> {
     fields([
         ("Credentials", credentials),
         ("ExpiredTime", expiry.into()),
-        ("Expiration", rfc3339_seconds(moment).into()),
+        ("Expiration", rfc3339_seconds(wall).into()),
     ])
 }
 

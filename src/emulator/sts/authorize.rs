@@ -127,7 +127,7 @@ fn malformed(why: &str) -> Refusal {
 }
 
 fn check_timestamp(moment: Moment, timestamp: u64) -> Result<(), Refusal> {
-    if moment.shown.abs_diff(timestamp) <= LARGEST_SKEW {
+    if moment.shown().abs_diff(timestamp) <= LARGEST_SKEW {
         return Ok(());
     }
     Err(Refusal::new(
@@ -135,7 +135,7 @@ fn check_timestamp(moment: Moment, timestamp: u64) -> Result<(), Refusal> {
         format!(
             "The signature is expired: the request time {timestamp} is more than {LARGEST_SKEW} \
              seconds away from the server time {}",
-            moment.shown
+            moment.shown()
         ),
     ))
 }

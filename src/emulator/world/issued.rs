@@ -14,6 +14,7 @@ use super::OTHER_ACCOUNT;
 use crate::clock::BootTime;
 use crate::emulator::faults::Twist;
 use crate::emulator::random::Random;
+use crate::emulator::state::Moment;
 use crate::secret::Secret;
 
 /// Temporary keys remembered at the same time.
@@ -100,7 +101,7 @@ pub struct IssuedKey {
 pub(in crate::emulator) struct Issue {
     pub(in crate::emulator) caller: Caller,
     pub(in crate::emulator) lifetime: Duration,
-    pub(in crate::emulator) now: BootTime,
+    pub(in crate::emulator) now: Moment,
     /// What a fault does to it.
     pub(in crate::emulator) twist: Option<Twist>,
 }
@@ -110,8 +111,17 @@ pub(in crate::emulator) struct Issue {
 pub(in crate::emulator) struct Issued {
     pub(in crate::emulator) id: String,
     pub(in crate::emulator) key: Arc<IssuedKey>,
-    /// Life left; negative if it was over before it began.
-    pub(in crate::emulator) life_seconds: i64,
+    /// Its end on the host's wall clock, in seconds since 1970.
+    pub(in crate::emulator) host_expiry: u64,
+}
+
+/// The set an instance's metadata shows, and what it was made for.
+#[derive(Debug)]
+struct Shown {
+    role: String,
+    session: Duration,
+    id: String,
+    host_expiry: u64,
 }
 
 /// What was issued, and which assertions were used up.
@@ -124,7 +134,7 @@ pub(in crate::emulator) struct Ledger {
     assertions: BTreeSet<String>,
     assertion_order: VecDeque<String>,
     /// What the metadata service hands out, until half of its life is over.
-    instance: Option<(String, String, Duration)>,
+    instance: Option<Shown>,
 }
 
 impl Ledger {
@@ -138,7 +148,7 @@ impl Ledger {
         let newest = self.newest.get(&place).copied();
         let life_seconds = life(&issue, newest);
         let lifetime = Duration::from_secs(u64::try_from(life_seconds).unwrap_or(0));
-        let expires_at = issue.now + lifetime;
+        let expires_at = issue.now.boot + lifetime;
         self.newest.insert(place, expires_at);
 
         let caller = match issue.twist {
@@ -152,18 +162,24 @@ impl Ledger {
             expires_at,
         });
         let id = random.temporary_id();
-        while self.order.len() >= MOST_ISSUED {
-            if let Some(oldest) = self.order.pop_front() {
-                self.keys.remove(&oldest);
-            }
-        }
-        self.keys.insert(id.clone(), Arc::clone(&key));
-        self.order.push_back(id.clone());
+        self.remember(id.clone(), Arc::clone(&key));
         Ok(Issued {
             id,
             key,
-            life_seconds,
+            host_expiry: issue.now.host.saturating_add_signed(life_seconds),
         })
+    }
+
+    /// Recognises a key from now on, and forgets the oldest if there are too many.
+    pub(in crate::emulator) fn remember(&mut self, id: String, key: Arc<IssuedKey>) {
+        if self.keys.insert(id.clone(), key).is_none() {
+            self.order.push_back(id);
+        }
+        if self.order.len() > MOST_ISSUED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
     }
 
     /// A key issued before, expired ones included.
@@ -192,13 +208,13 @@ impl Ledger {
         session: Duration,
         now: BootTime,
     ) -> Option<Issued> {
-        let (shown_role, id, shown_session) = self.instance.as_ref()?;
-        let key = self.find(id)?;
-        let left = now.until(key.expires_at);
-        (shown_role == role && *shown_session == session && left > session / 2).then(|| Issued {
-            id: id.clone(),
+        let shown = self.instance.as_ref()?;
+        let key = self.find(&shown.id)?;
+        let is_young = now.until(key.expires_at) > session / 2;
+        (shown.role == role && shown.session == session && is_young).then(|| Issued {
+            id: shown.id.clone(),
             key,
-            life_seconds: seconds(left),
+            host_expiry: shown.host_expiry,
         })
     }
 
@@ -207,9 +223,14 @@ impl Ledger {
         &mut self,
         role: &str,
         session: Duration,
-        id: &str,
+        issued: &Issued,
     ) {
-        self.instance = Some((role.to_owned(), id.to_owned(), session));
+        self.instance = Some(Shown {
+            role: role.to_owned(),
+            session,
+            id: issued.id.clone(),
+            host_expiry: issued.host_expiry,
+        });
     }
 }
 
@@ -219,7 +240,7 @@ fn life(issue: &Issue, newest: Option<BootTime>) -> i64 {
     match issue.twist {
         Some(Twist::Expired) => -60,
         Some(Twist::Backwards) => {
-            let held = newest.map_or(issue.lifetime, |end| issue.now.until(end));
+            let held = newest.map_or(issue.lifetime, |end| issue.now.boot.until(end));
             seconds(held.min(issue.lifetime) / 2)
         }
         Some(Twist::WrongAccount) | None => seconds(issue.lifetime),
@@ -232,7 +253,7 @@ fn seconds(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BootTime, Caller, Duration, Issue, Ledger, MOST_ISSUED, Twist};
+    use super::{BootTime, Caller, Duration, Issue, Ledger, MOST_ISSUED, Moment, Twist};
 
     fn issue(seconds: u64, twist: Option<Twist>) -> Issue {
         Issue {
@@ -241,7 +262,11 @@ mod tests {
                 uin: "100000000002".to_owned(),
             },
             lifetime: Duration::from_secs(seconds),
-            now: BootTime::new(Duration::from_secs(1_000)),
+            now: Moment {
+                host: 1_700_000_000,
+                ahead: 0,
+                boot: BootTime::new(Duration::from_secs(1_000)),
+            },
             twist,
         }
     }
@@ -252,7 +277,7 @@ mod tests {
         let first = ledger.issue(issue(7_200, None)).unwrap();
         let second = ledger.issue(issue(7_200, Some(Twist::Backwards))).unwrap();
         assert!(second.key.expires_at < first.key.expires_at);
-        assert!(second.life_seconds > 0);
+        assert!(second.host_expiry > 1_700_000_000);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod trust;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::random::Random;
@@ -93,6 +94,7 @@ pub struct Instance {
 #[derive(Debug, Default)]
 pub struct World {
     keys: BTreeMap<String, LongLivedKey>,
+    first_key: Option<String>,
     roles: BTreeMap<(String, String), Role>,
     oidc: BTreeMap<(String, String), OidcProvider>,
     saml: BTreeMap<(String, String), SamlProvider>,
@@ -153,6 +155,7 @@ impl World {
     /// Adds or replaces a long-lived key.
     pub fn add_key(&mut self, key: LongLivedKey) -> io::Result<()> {
         has_room(self.keys.len())?;
+        self.first_key.get_or_insert_with(|| key.id.clone());
         self.keys.insert(key.id.clone(), key);
         Ok(())
     }
@@ -168,6 +171,11 @@ impl World {
             uin: uin.to_owned(),
         })?;
         Ok(id)
+    }
+
+    /// Recognises a temporary key that was issued elsewhere.
+    pub fn add_issued_key(&mut self, id: &str, key: IssuedKey) {
+        self.ledger.remember(id.to_owned(), Arc::new(key));
     }
 
     /// Adds or replaces a role. An empty id is generated; a replaced role keeps its own.
@@ -200,10 +208,10 @@ impl World {
         Ok(())
     }
 
-    /// The first long-lived key, by id: in the default world the only one.
+    /// The long-lived key that was added first: in the default world its own.
     #[must_use]
     pub fn first_key(&self) -> Option<&LongLivedKey> {
-        self.keys.values().next()
+        self.keys.get(self.first_key.as_ref()?)
     }
 
     #[must_use]

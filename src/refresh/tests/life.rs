@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::scripted::{HOUR, MINUTE, SECOND, Setup, Step, pass, start};
 use crate::provider::error::Class;
 use crate::refresh::RefreshReply;
-use crate::refresh::schedule::Tuning;
+use crate::schedule::Tuning;
 use crate::store::{Held, Refresh};
 
 use Step::{Fail, Give, GiveIncomplete, Hang};

@@ -15,8 +15,8 @@ use crate::observe::metrics::Metrics;
 use crate::provider::budget::Budget;
 use crate::provider::error::{Class, ProviderError};
 use crate::provider::{BoxFuture, CallSite, Provider};
-use crate::refresh::schedule::Tuning;
 use crate::refresh::{Handle, Refresher, Settings, Shared};
+use crate::schedule::Tuning;
 use crate::secret::Secret;
 use crate::store::{Held, Role};
 

@@ -87,11 +87,17 @@ pub fn young(lifetime: Duration) -> Duration {
     (lifetime / 6).max((5 * MINUTE).min(lifetime / 3))
 }
 
+/// The most that a set may be replaced ahead of its end: `L − young`.
+#[must_use]
+pub fn most_ahead(lifetime: Duration) -> Duration {
+    lifetime.saturating_sub(young(lifetime))
+}
+
 /// Remaining life at which a set is replaced: as configured, else `max(L/2, min(50m, L − young))`;
 /// never more than `L − young`.
 #[must_use]
 pub fn ahead(lifetime: Duration, configured: Option<Duration>) -> Duration {
-    let most = lifetime.saturating_sub(young(lifetime));
+    let most = most_ahead(lifetime);
     configured
         .unwrap_or_else(|| (lifetime / 2).max((50 * MINUTE).min(most)))
         .min(most)
@@ -110,8 +116,18 @@ pub fn default_min_remaining(lifetime: Duration, ahead: Duration, margin: Durati
     if lifetime < SHORTEST_PROMISED {
         return Duration::ZERO;
     }
-    let reserve = (lifetime / 60).max(15 * SECOND);
-    (45 * MINUTE).min(ahead.saturating_sub(margin).saturating_sub(reserve))
+    (45 * MINUTE).min(ahead.saturating_sub(margin + reserve(lifetime)))
+}
+
+/// The shortest life that is shown while refreshing works, whatever is promised.
+#[must_use]
+pub fn shown_at_least(lifetime: Duration, configured_ahead: Option<Duration>) -> Duration {
+    ahead(lifetime, configured_ahead).saturating_sub(margin(lifetime) + reserve(lifetime))
+}
+
+/// Time that one refresh may take: `max(L/60, 15s)`.
+fn reserve(lifetime: Duration) -> Duration {
+    (lifetime / 60).max(15 * SECOND)
 }
 
 /// Shortest pause between a success and the next planned attempt: `min(1m, L/5)`.
