@@ -8,6 +8,7 @@
 //! surfaces    the admin socket and the metrics address
 //! files       notices changed secrets
 //! activation  descriptors the service manager hands us
+//! left        what an earlier process left to this one
 //! fdstore     what survives a restart in the manager's descriptor store
 //! notify      what we tell the manager
 //! signals     SIGTERM, SIGINT, SIGHUP
@@ -19,6 +20,7 @@ pub mod activation;
 pub mod fdstore;
 mod files;
 mod hardening;
+mod left;
 mod metrics_access;
 pub mod notify;
 mod operations;

@@ -10,10 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
+use super::fdstore::Keeper;
+use super::left::Left;
+use super::notify::{RoleWord, ServiceManager, status_line};
 use super::roles::Roles;
 use super::signals::{Request, Signals};
 use super::surfaces::Surfaces;
@@ -23,7 +26,7 @@ use crate::admin::metrics_server::Health;
 use crate::clock::{Clock, SystemClock, jumps};
 use crate::config::model::{Config, Listener, Principals};
 use crate::config::{self, Loaded};
-use crate::listener::{Context, DataPlane, Ended, Inherited};
+use crate::listener::{Context, DataPlane, Ended, State};
 use crate::observe::audit::{self, Audit, Peer};
 use crate::observe::logging::{self, Logging};
 use crate::observe::metrics::Metrics;
@@ -60,6 +63,9 @@ pub(super) struct Daemon {
     pub(super) metrics: Arc<Metrics>,
     plane: DataPlane,
     surfaces: Surfaces,
+    pub(super) keeper: Keeper,
+    manager: ServiceManager,
+    is_stopping: AtomicBool,
     health: Arc<Health>,
     logging: Logging,
     operators: Arc<ArcSwap<Principals>>,
@@ -75,6 +81,8 @@ pub(super) struct Daemon {
 /// # Errors
 /// A wrong configuration, nothing that could be served, or a bug.
 pub fn run(config_file: &Path, when_ready: impl FnOnce()) -> Result<(), RunError> {
+    // Before anything can start a thread: descriptors are taken and variables removed.
+    let left = Left::take()?;
     let loaded =
         config::load(config_file).map_err(|report| RunError::Misconfigured(report.to_string()))?;
     let logging = logging::init(&loaded.config.daemon.log, loaded.config.daemon.log_format)
@@ -85,6 +93,7 @@ pub fn run(config_file: &Path, when_ready: impl FnOnce()) -> Result<(), RunError
         config_file,
         loaded,
         logging,
+        left,
         when_ready,
     ))
 }
@@ -109,6 +118,7 @@ impl Daemon {
         config_file: &Path,
         loaded: Loaded,
         logging: Logging,
+        left: Left,
         when_ready: impl FnOnce(),
     ) -> Result<(), RunError> {
         let mut signals = Signals::take()
@@ -117,10 +127,13 @@ impl Daemon {
             warn!("{warning}");
         }
         let (jumped, jump_seen) = watch::channel(0);
-        let daemon = Arc::new(Self::build(config_file, loaded.config, logging, jump_seen)?);
+        let daemon = Self::build(config_file, loaded.config, logging, left, jump_seen)?;
+        let daemon = Arc::new(daemon);
         let config = daemon.config();
-        daemon.open_listeners(&config).await?;
+        // Roles first: whoever waits in an inherited socket must find the roles and what they
+        // held before.
         daemon.roles.apply(&config).await;
+        daemon.open_listeners(&config).await?;
         daemon.surfaces.apply(&daemon, &config).await;
         check_state_directory(&config);
         info!(
@@ -134,6 +147,7 @@ impl Daemon {
             tokio::join!(
                 jumps::watch(clock, jumped),
                 files::watch(&daemon.roles),
+                daemon.keeper.run(&daemon.roles),
                 daemon.announce_readiness(when_ready),
             );
         };
@@ -149,16 +163,26 @@ impl Daemon {
         config_file: &Path,
         config: Config,
         logging: Logging,
+        left: Left,
         jump_seen: watch::Receiver<u64>,
     ) -> Result<Self, RunError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new());
         let store = Arc::new(Store::default());
         let internal = |error: io::Error| RunError::Internal(error.to_string());
+        let Left {
+            manager,
+            mut sockets,
+            store: kept,
+            state,
+            mut notes,
+        } = left;
+        let changed = Arc::new(Notify::new());
         let shared = Shared {
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
-            etag_key: random_key().map_err(internal)?,
+            etag_key: Arc::from(kept.keyring().etag.as_slice()),
+            changed: Arc::clone(&changed),
             jumps: jump_seen,
             draw: fastrand::f64,
         };
@@ -168,7 +192,22 @@ impl Daemon {
             Arc::clone(&metrics),
             Arc::new(Audit::new(Arc::clone(&clock))),
         );
-        let plane = DataPlane::start(Arc::new(context), Inherited::new()).map_err(internal)?;
+        let keeper = Keeper::new(kept, Arc::clone(&clock), changed);
+        let roles = Roles::new(store, shared, &config);
+        let fingerprint = |name: &str| config.roles.get(name).map(|it| it.fingerprint.clone());
+        let restored = state.restore(fingerprint, keeper.here(), &mut notes);
+        for note in notes {
+            warn!("{note}");
+        }
+        if !restored.is_empty() {
+            info!(
+                roles = restored.len(),
+                "resumed with credentials held before the restart"
+            );
+        }
+        roles.restore(restored);
+        let surfaces = Surfaces::new(&mut sockets);
+        let plane = DataPlane::start(Arc::new(context), sockets).map_err(internal)?;
         let waits_for = config
             .roles
             .keys()
@@ -177,9 +216,12 @@ impl Daemon {
         Ok(Self {
             started_at: clock.wall(),
             config_file: config_file.to_owned(),
-            roles: Roles::new(store, shared, &config),
+            roles,
             plane,
-            surfaces: Surfaces::default(),
+            surfaces,
+            keeper,
+            manager,
+            is_stopping: AtomicBool::new(false),
             health: Arc::new(Health::new(Arc::clone(&clock), waits_for)),
             logging,
             operators: Arc::new(ArcSwap::from_pointee(config.admin.operators.clone())),
@@ -213,8 +255,17 @@ impl Daemon {
     }
 
     async fn supervise(self: &Arc<Self>, signals: &mut Signals) -> Result<(), RunError> {
+        let watchdog = self.manager.watchdog_interval();
+        let round = watchdog.map_or(SUPERVISION, |interval| interval.min(SUPERVISION));
+        let mut told = String::new();
         loop {
             self.health.beat();
+            self.manager.alive();
+            let status = self.status_line();
+            if status != told && self.health.is_ready() {
+                self.manager.status(&status);
+                told = status;
+            }
             tokio::select! {
                 request = signals.next() => match request {
                     Request::Stop => {
@@ -228,7 +279,7 @@ impl Daemon {
                     return Err(RunError::Internal("a refresher ended by a bug".into()));
                 }
                 () = self.plane.ended() => return Err(plane_ended(Ended)),
-                () = sleep(SUPERVISION) => {}
+                () = sleep(round) => {}
             }
         }
     }
@@ -237,9 +288,13 @@ impl Daemon {
     async fn stop(&self) {
         let grace = self.config().daemon.shutdown_grace;
         info!(grace_secs = grace.as_secs_f64(), "stopping");
+        self.is_stopping.store(true, Ordering::Relaxed);
+        self.manager.stopping();
         let begun = Instant::now();
         self.surfaces.stop();
         self.plane.drain(grace).await;
+        // A set that arrived meanwhile is kept, too.
+        self.keeper.flush(&self.roles).await;
         info!(took_ms = begun.elapsed().as_millis(), "stopped");
     }
 
@@ -263,8 +318,10 @@ impl Daemon {
                 self.health.arrived(&format!("role {}", role.name()));
             }
         };
+        self.manager.extend(LONGEST_START + SUPERVISION);
         let in_time = timeout(LONGEST_START, all).await.is_ok();
         self.health.declare_ready();
+        self.manager.ready(&self.status_line());
         info!(in_time, "ready");
         when_ready();
         std::future::pending::<()>().await;
@@ -280,6 +337,7 @@ impl Daemon {
         self: &Arc<Self>,
     ) -> Result<(Vec<String>, Vec<String>), String> {
         let _one_at_a_time = self.reloading.lock().await;
+        self.manager.reloading();
         let loaded = config::load(&self.config_file).map_err(|report| {
             self.reload_ended(false);
             report.to_string()
@@ -299,6 +357,7 @@ impl Daemon {
             error!(%ended, "the listeners stay as they were"); // the supervisor ends us
         }
         self.surfaces.apply(self, &new).await;
+        self.keeper.flush(&self.roles).await;
         changes.extend(needs_restart(&old, &new));
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         self.reload_ended(true);
@@ -326,6 +385,7 @@ impl Daemon {
     }
 
     fn reload_ended(&self, well: bool) {
+        self.manager.ready(&self.status_line());
         self.last_reload_succeeded.store(well, Ordering::Relaxed);
         self.metrics
             .config_last_reload_successful
@@ -350,8 +410,34 @@ impl Daemon {
         &self.operators
     }
 
+    /// Whether the process is about to end, so that sockets outlive whoever lets go of them.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
     pub(super) fn notes(&self) -> Vec<String> {
-        self.surfaces.troubles()
+        let mut notes = self.surfaces.troubles();
+        notes.extend(self.manager.shortcomings());
+        notes
+    }
+
+    /// What `systemctl status` shows in one line.
+    fn status_line(&self) -> String {
+        let now = self.clock.boot();
+        let roles = self.roles.all();
+        let views: Vec<_> = roles.iter().map(|it| it.handle.role().view()).collect();
+        let words = roles.iter().zip(&views).map(|(managed, view)| RoleWord {
+            name: managed.config.name.as_str(),
+            held: view.held(now),
+            refresh: view.refresh,
+        });
+        let listeners = self.plane.state();
+        let failed: Vec<&str> = listeners
+            .iter()
+            .filter(|listener| listener.state == State::Failed)
+            .map(|listener| listener.name.as_str())
+            .collect();
+        status_line(words, &failed)
     }
 
     pub(super) fn listener_states(&self) -> Vec<ListenerStatus> {

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +16,11 @@ use super::operations::Operator;
 use super::run::Daemon;
 use crate::admin::{Operations, metrics_server, server};
 use crate::config::model::{Admin, Config, Metrics};
-use crate::listener::bind;
+use crate::listener::Inherited;
 
+/// Their names at the service manager: no listener can be called so.
+const ADMIN: &str = "admin";
+const METRICS: &str = "metrics";
 /// Pause between attempts to open a way in.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long a way in may take to let its answers finish when it is closed.
@@ -29,6 +31,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(super) struct Surfaces {
     admin: Mutex<Option<Open<Admin>>>,
     metrics: Mutex<Option<Open<Metrics>>>,
+    admin_socket: Arc<Mutex<Inherited>>,
+    metrics_socket: Arc<Mutex<Inherited>>,
     troubles: Arc<Troubles>,
 }
 
@@ -45,6 +49,16 @@ struct Open<S> {
 struct Troubles(Mutex<BTreeMap<&'static str, String>>);
 
 impl Surfaces {
+    /// Takes its sockets out of what was inherited; opens nothing yet.
+    pub(super) fn new(inherited: &mut Inherited) -> Self {
+        let mut split = |name| Arc::new(Mutex::new(inherited.split_off(name)));
+        Self {
+            admin_socket: split(ADMIN),
+            metrics_socket: split(METRICS),
+            ..Self::default()
+        }
+    }
+
     /// Opens, keeps or closes each as `config` says. What did not change stays open.
     pub(super) async fn apply(&self, daemon: &Arc<Daemon>, config: &Config) {
         // Who may operate is changed without opening anything anew.
@@ -55,6 +69,7 @@ impl Surfaces {
         self.change(&self.admin, Some(admin), same_socket, |settings, stop| {
             keep_admin(
                 Arc::clone(daemon),
+                Arc::clone(&self.admin_socket),
                 settings,
                 Arc::clone(&self.troubles),
                 stop,
@@ -66,6 +81,7 @@ impl Surfaces {
         self.change(&self.metrics, metrics, same, |settings, stop| {
             keep_metrics(
                 Arc::clone(daemon),
+                Arc::clone(&self.metrics_socket),
                 settings,
                 Arc::clone(&self.troubles),
                 stop,
@@ -145,24 +161,26 @@ impl Troubles {
 
 async fn keep_admin(
     daemon: Arc<Daemon>,
+    sockets: Arc<Mutex<Inherited>>,
     settings: Admin,
     troubles: Arc<Troubles>,
     stop: CancellationToken,
 ) {
     const WHAT: &str = "the admin socket cannot be opened";
     loop {
-        let opened = bind::unix(&settings.socket, &settings.access)
-            .map_err(|error| error.to_string())
-            .and_then(|(listener, path)| match UnixListener::from_std(listener) {
-                Ok(listener) => Ok((listener, path)),
-                Err(error) => Err(error.to_string()),
-            });
+        let opened = lock(&sockets).unix(ADMIN, &settings.socket, &settings.access);
         match opened {
-            Ok((listener, _path)) => {
+            Ok((listener, file)) => {
                 troubles.over(WHAT);
                 let operators = Arc::clone(daemon.operators());
-                let operations: Arc<dyn Operations> = Arc::new(Operator(daemon));
-                return server::serve(listener, operations, operators, stop).await;
+                let operations: Arc<dyn Operations> = Arc::new(Operator(Arc::clone(&daemon)));
+                server::serve(listener, operations, operators, stop).await;
+                if daemon.is_stopping() {
+                    file.leave();
+                } else {
+                    lock(&sockets).release(ADMIN);
+                }
+                return;
             }
             Err(error) => troubles.tell(WHAT, &error),
         }
@@ -174,6 +192,7 @@ async fn keep_admin(
 
 async fn keep_metrics(
     daemon: Arc<Daemon>,
+    sockets: Arc<Mutex<Inherited>>,
     settings: Metrics,
     troubles: Arc<Troubles>,
     stop: CancellationToken,
@@ -182,7 +201,8 @@ async fn keep_metrics(
     loop {
         let access = MetricsAccess::new(&settings, Arc::clone(&daemon.clock));
         let opened = access.and_then(|access| {
-            let listener = bind::tcp(settings.address).map_err(|error| error.to_string())?;
+            let listener = lock(&sockets).tcp(METRICS, settings.address);
+            let listener = listener.map_err(|error| error.to_string())?;
             Ok((listener, access))
         });
         match opened {
@@ -191,7 +211,11 @@ async fn keep_metrics(
                 let guard = move |peer: SocketAddr, head: &_| access.check(peer, head);
                 let metrics = Arc::clone(&daemon.metrics);
                 let health = Arc::clone(daemon.health());
-                return metrics_server::serve(listener, metrics, health, guard, stop).await;
+                metrics_server::serve(listener, metrics, health, guard, stop).await;
+                if !daemon.is_stopping() {
+                    lock(&sockets).release(METRICS);
+                }
+                return;
             }
             Err(error) => troubles.tell(WHAT, &error),
         }

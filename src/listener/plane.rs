@@ -309,7 +309,9 @@ impl Plane {
             if let Some(mut up) = running.up {
                 let path = up.path.take();
                 self.take_down(up).await;
-                path.map(SocketFile::leave);
+                if let Some(path) = path {
+                    path.leave();
+                }
             }
             self.board.remove(&name);
             self.context.metrics.listener_up.remove(&labels(&name));

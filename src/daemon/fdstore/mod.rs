@@ -6,9 +6,10 @@
 //! leaves at least one whole state behind, and the highest number counts. The manager forgets
 //! them all when the unit stops; only a restart keeps them.
 //!
-//! `state` is the text and the rules for believing it, `memfd` the files; this module knows the
-//! names and the order of things.
+//! `state` is the text and the rules for believing it, `memfd` the files, `keeper` when to write;
+//! this module knows the names and the order of things.
 
+mod keeper;
 mod memfd;
 mod state;
 
@@ -20,6 +21,7 @@ use crate::daemon::activation::InheritedFile;
 use crate::daemon::notify::ServiceManager;
 use crate::listener::KeepSockets;
 use crate::name::Name;
+pub use keeper::Keeper;
 pub use state::{Held, Here, Keyring, RestoredSet};
 
 /// Before the number of a state. No name of a listener holds an `@`, so none can be taken for
@@ -164,6 +166,7 @@ impl KeepSockets for SocketKeeper {
         if !self.0.keeps_descriptors() {
             return false;
         }
+        self.release(name); // an address that was taken anew leaves the old socket there
         match self.0.store(&format!("{KEPT}{name}"), socket) {
             Ok(()) => true,
             Err(error) => {
