@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::activation::{self, Taken};
 use super::fdstore::{self, DescriptorStore, SocketKeeper};
 use super::notify::ServiceManager;
-use super::run::RunError;
+use super::parts::RunError;
 use crate::listener::Inherited;
 
 /// All of it, and the way to the manager.

@@ -4,19 +4,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics_access::MetricsAccess;
-use super::operations::Operator;
-use super::run::Daemon;
+use crate::admin::metrics_server::Health;
 use crate::admin::{Operations, metrics_server, server};
-use crate::config::model::{Admin, Config, Metrics};
-use crate::listener::Inherited;
+use crate::clock::Clock;
+use crate::config::model::{Admin, Config, Metrics as MetricsAddress, Principals};
+use crate::listener::{Inherited, SocketFile};
+use crate::observe::metrics::Metrics;
 
 /// Their names at the service manager: no listener can be called so.
 const ADMIN: &str = "admin";
@@ -30,10 +33,21 @@ const CLOSING: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Surfaces {
     admin: Mutex<Option<Open<Admin>>>,
-    metrics: Mutex<Option<Open<Metrics>>>,
-    admin_socket: Arc<Mutex<Inherited>>,
-    metrics_socket: Arc<Mutex<Inherited>>,
+    metrics: Mutex<Option<Open<MetricsAddress>>>,
+    sockets: Arc<Sockets>,
     troubles: Arc<Troubles>,
+    /// Set once. It holds the daemon that holds us: both live as long as the process.
+    behind: OnceLock<Behind>,
+}
+
+/// What is behind the ways in.
+#[derive(Clone, Debug)]
+pub(super) struct Behind {
+    pub(super) operations: Arc<dyn Operations>,
+    pub(super) operators: Arc<ArcSwap<Principals>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) health: Arc<Health>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// One way in that is kept open as configured.
@@ -48,50 +62,68 @@ struct Open<S> {
 #[derive(Debug, Default)]
 struct Troubles(Mutex<BTreeMap<&'static str, String>>);
 
+/// Where the sockets come from.
+#[derive(Debug, Default)]
+struct Sockets {
+    admin: Mutex<Inherited>,
+    metrics: Mutex<Inherited>,
+    /// Of the admin socket that is open.
+    admin_file: Mutex<Option<SocketFile>>,
+    /// Whether the process is about to end: then sockets may outlive whoever lets go of them.
+    is_stopping: AtomicBool,
+}
+
 impl Surfaces {
     /// Takes its sockets out of what was inherited; opens nothing yet.
     pub(super) fn new(inherited: &mut Inherited) -> Self {
-        let mut split = |name| Arc::new(Mutex::new(inherited.split_off(name)));
+        let sockets = Sockets {
+            admin: Mutex::new(inherited.split_off(ADMIN)),
+            metrics: Mutex::new(inherited.split_off(METRICS)),
+            ..Sockets::default()
+        };
         Self {
-            admin_socket: split(ADMIN),
-            metrics_socket: split(METRICS),
+            sockets: Arc::new(sockets),
             ..Self::default()
         }
     }
 
+    /// Opens both for the first time.
+    pub(super) async fn open(&self, behind: Behind, config: &Config) {
+        self.behind.get_or_init(|| behind);
+        self.apply(config).await;
+    }
+
     /// Opens, keeps or closes each as `config` says. What did not change stays open.
-    pub(super) async fn apply(&self, daemon: &Arc<Daemon>, config: &Config) {
+    pub(super) async fn apply(&self, config: &Config) {
+        let Some(behind) = self.behind.get() else {
+            return;
+        };
         // Who may operate is changed without opening anything anew.
         let same_socket = |open: &Admin, wanted: &Admin| {
             (&open.socket, &open.access) == (&wanted.socket, &wanted.access)
         };
         let admin = config.admin.clone();
         self.change(&self.admin, Some(admin), same_socket, |settings, stop| {
-            keep_admin(
-                Arc::clone(daemon),
-                Arc::clone(&self.admin_socket),
-                settings,
-                Arc::clone(&self.troubles),
-                stop,
-            )
+            let (sockets, troubles) = (Arc::clone(&self.sockets), Arc::clone(&self.troubles));
+            keep_admin(behind.clone(), sockets, settings, troubles, stop)
         })
         .await;
-        let same = |open: &Metrics, wanted: &Metrics| open == wanted;
+        let same = |open: &MetricsAddress, wanted: &MetricsAddress| open == wanted;
         let metrics = config.metrics.clone();
         self.change(&self.metrics, metrics, same, |settings, stop| {
-            keep_metrics(
-                Arc::clone(daemon),
-                Arc::clone(&self.metrics_socket),
-                settings,
-                Arc::clone(&self.troubles),
-                stop,
-            )
+            let (sockets, troubles) = (Arc::clone(&self.sockets), Arc::clone(&self.troubles));
+            keep_metrics(behind.clone(), sockets, settings, troubles, stop)
         })
         .await;
     }
 
     /// Stops accepting; answers under way are finished by their own tasks.
     pub(super) fn stop(&self) {
+        self.sockets.is_stopping.store(true, Ordering::Relaxed);
+        let file = lock(&self.sockets.admin_file).take();
+        if let Some(file) = file {
+            file.leave();
+        }
         for stop in [
             lock(&self.admin).as_ref().map(|open| open.stop.clone()),
             lock(&self.metrics).as_ref().map(|open| open.stop.clone()),
@@ -160,25 +192,24 @@ impl Troubles {
 }
 
 async fn keep_admin(
-    daemon: Arc<Daemon>,
-    sockets: Arc<Mutex<Inherited>>,
+    behind: Behind,
+    sockets: Arc<Sockets>,
     settings: Admin,
     troubles: Arc<Troubles>,
     stop: CancellationToken,
 ) {
     const WHAT: &str = "the admin socket cannot be opened";
     loop {
-        let opened = lock(&sockets).unix(ADMIN, &settings.socket, &settings.access);
+        let opened = lock(&sockets.admin).unix(ADMIN, &settings.socket, &settings.access);
         match opened {
             Ok((listener, file)) => {
                 troubles.over(WHAT);
-                let operators = Arc::clone(daemon.operators());
-                let operations: Arc<dyn Operations> = Arc::new(Operator(Arc::clone(&daemon)));
+                *lock(&sockets.admin_file) = Some(file);
+                let (operations, operators) = (behind.operations, behind.operators);
                 server::serve(listener, operations, operators, stop).await;
-                if daemon.is_stopping() {
-                    file.leave();
-                } else {
-                    lock(&sockets).release(ADMIN);
+                if !sockets.is_stopping.load(Ordering::Relaxed) {
+                    *lock(&sockets.admin_file) = None;
+                    lock(&sockets.admin).release(ADMIN);
                 }
                 return;
             }
@@ -191,17 +222,17 @@ async fn keep_admin(
 }
 
 async fn keep_metrics(
-    daemon: Arc<Daemon>,
-    sockets: Arc<Mutex<Inherited>>,
-    settings: Metrics,
+    behind: Behind,
+    sockets: Arc<Sockets>,
+    settings: MetricsAddress,
     troubles: Arc<Troubles>,
     stop: CancellationToken,
 ) {
     const WHAT: &str = "the metrics address cannot be opened";
     loop {
-        let access = MetricsAccess::new(&settings, Arc::clone(&daemon.clock));
+        let access = MetricsAccess::new(&settings, Arc::clone(&behind.clock));
         let opened = access.and_then(|access| {
-            let listener = lock(&sockets).tcp(METRICS, settings.address);
+            let listener = lock(&sockets.metrics).tcp(METRICS, settings.address);
             let listener = listener.map_err(|error| error.to_string())?;
             Ok((listener, access))
         });
@@ -209,11 +240,10 @@ async fn keep_metrics(
             Ok((listener, access)) => {
                 troubles.over(WHAT);
                 let guard = move |peer: SocketAddr, head: &_| access.check(peer, head);
-                let metrics = Arc::clone(&daemon.metrics);
-                let health = Arc::clone(daemon.health());
+                let (metrics, health) = (behind.metrics, behind.health);
                 metrics_server::serve(listener, metrics, health, guard, stop).await;
-                if !daemon.is_stopping() {
-                    lock(&sockets).release(METRICS);
+                if !sockets.is_stopping.load(Ordering::Relaxed) {
+                    lock(&sockets.metrics).release(METRICS);
                 }
                 return;
             }

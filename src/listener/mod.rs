@@ -23,6 +23,7 @@ pub mod guard;
 pub mod host;
 mod inherited;
 mod live;
+pub mod metadata_token;
 mod plane;
 mod protocol;
 mod rules;
@@ -49,6 +50,7 @@ use crate::observe::metrics::Metrics;
 use crate::store::Store;
 use board::Board;
 pub use inherited::{Inherited, KeepSockets, Origin, Socket, SocketFile};
+pub use metadata_token::MetadataTokens;
 use plane::{Command, Plane};
 use sock_diag::SockDiag;
 
@@ -59,6 +61,9 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub audit: Arc<Audit>,
+    /// Makes and checks the tokens of metadata protocols, with a key of this run's own unless
+    /// another is put in its place.
+    pub metadata_tokens: MetadataTokens,
     /// Asked who is at the other end of a TCP connection.
     kernel: Mutex<SockDiag>,
 }
@@ -77,6 +82,7 @@ impl Context {
             clock,
             metrics,
             audit,
+            metadata_tokens: MetadataTokens::random(),
             kernel: Mutex::default(),
         }
     }

@@ -255,7 +255,10 @@ impl Inherited {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape `map_err` asks for")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape `map_err` asks for"
+)]
 fn unusable(error: io::Error) -> BindError {
     BindError(format!("the socket is unusable: {error}"))
 }
