@@ -55,6 +55,8 @@ pub struct Admin {
 pub struct SocketAccess {
     /// Permission bits, e.g. `0o660`.
     pub mode: u32,
+    /// Whether the configuration says so: an inherited socket must agree only with what is said.
+    pub mode_is_set: bool,
     /// `None`: as the process.
     pub owner: Option<u32>,
     pub group: Option<u32>,

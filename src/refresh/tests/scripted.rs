@@ -204,6 +204,7 @@ impl Setup {
             Arc::clone(&role),
             settings.clone(),
             Shared {
+                changed: Arc::default(),
                 clock: clock.clone(),
                 metrics: Arc::clone(&metrics),
                 etag_key: Arc::from(*b"key"),
