@@ -16,7 +16,7 @@ use crate::name::Name;
 /// Names that socket units and metrics use for the daemon's own addresses.
 const RESERVED: [&str; 2] = ["admin", "metrics"];
 /// Protocols that later versions are to have.
-const LATER: [&str; 4] = ["alibaba", "aws-imds", "huawei", "huawei-container"];
+const LATER: [&str; 2] = ["huawei", "huawei-container"];
 
 /// The roles of a configuration.
 #[derive(Debug)]
@@ -34,14 +34,14 @@ fn is_for_anybody(protocol: Protocol) -> bool {
     match protocol {
         // Behind a token, so not bound to this host.
         Protocol::AwsContainer | Protocol::Native => true,
-        Protocol::Tencent => false,
+        Protocol::Alibaba | Protocol::AwsImds | Protocol::Tencent => false,
     }
 }
 
 fn is_container(protocol: Protocol) -> bool {
     match protocol {
         Protocol::AwsContainer => true,
-        Protocol::Native | Protocol::Tencent => false,
+        Protocol::Alibaba | Protocol::AwsImds | Protocol::Native | Protocol::Tencent => false,
     }
 }
 
@@ -78,14 +78,24 @@ pub(super) fn listener(
     let token = table.optional("token", |value| value.parsed(values::file_reference));
     let access = access::socket(&mut table);
     let allow_remote = table.optional("allow-remote", Value::flag).unwrap_or(false);
+    let imds_v1 = table.get("imds-v1");
     let instance = table.optional("instance", instance);
-    table.not_yet("imds-v1");
 
     let protocols = match (protocols, &chosen) {
         (Some(protocols), _) => protocols,
         (None, Some(_)) => BTreeSet::new(), // wrong, and noted
         (None, None) => usual(vended.as_deref().unwrap_or_default(), roles, allow_remote),
     };
+    let may_be_v1 = imds_v1.as_ref().and_then(Value::flag).unwrap_or(false);
+    if may_be_v1
+        && !protocols.contains(&Protocol::AwsImds)
+        && let Some(value) = &imds_v1
+    {
+        value.complain(
+            Complaint::new("means nothing without the protocol `aws-imds`")
+                .hint("name \"aws-imds\" in `protocols`, or take it out"),
+        );
+    }
     if let Some(address) = &address {
         check_reach(&mut table, address, allow_remote, &protocols);
     }
@@ -100,6 +110,7 @@ pub(super) fn listener(
         token,
         access,
         allow_remote,
+        imds_v1: may_be_v1,
         instance,
     })
 }

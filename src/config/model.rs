@@ -287,6 +287,8 @@ pub struct Listener {
     /// For Unix sockets.
     pub access: SocketAccess,
     pub allow_remote: bool,
+    /// Whether `aws-imds` answers requests without a token.
+    pub imds_v1: bool,
     /// What clients are told that ask what they run on; `None`: they are not told.
     pub instance: Option<Instance>,
 }
@@ -308,20 +310,30 @@ pub enum Address {
 /// A wire format clients speak.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Protocol {
+    Alibaba,
     AwsContainer,
+    AwsImds,
     Native,
     Tencent,
 }
 
 impl Protocol {
     /// Every protocol, in the order of their names.
-    pub const ALL: [Self; 3] = [Self::AwsContainer, Self::Native, Self::Tencent];
+    pub const ALL: [Self; 5] = [
+        Self::Alibaba,
+        Self::AwsContainer,
+        Self::AwsImds,
+        Self::Native,
+        Self::Tencent,
+    ];
 
     /// As written in the configuration; a metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Alibaba => "alibaba",
             Self::AwsContainer => "aws-container",
+            Self::AwsImds => "aws-imds",
             Self::Native => "native",
             Self::Tencent => "tencent",
         }

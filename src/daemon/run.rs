@@ -23,6 +23,7 @@ use crate::admin::metrics_server::Health;
 use crate::clock::{Clock, SystemClock, jumps};
 use crate::config::model::{Config, Listener, Principals};
 use crate::config::{self, Loaded};
+use crate::listener::metadata_token::TokenKey;
 use crate::listener::{Context, DataPlane, Ended, Inherited};
 use crate::observe::audit::{self, Audit, Peer};
 use crate::observe::logging::{self, Logging};
@@ -104,6 +105,13 @@ pub(super) fn random_key() -> io::Result<Arc<[u8]>> {
     Ok(Arc::from(key))
 }
 
+/// A key for the metadata tokens.
+fn token_key() -> io::Result<TokenKey> {
+    let mut key = TokenKey::default();
+    getrandom::fill(key.as_mut_slice()).map_err(io::Error::other)?;
+    Ok(key)
+}
+
 impl Daemon {
     async fn start_and_supervise(
         config_file: &Path,
@@ -167,6 +175,7 @@ impl Daemon {
             Arc::clone(&clock),
             Arc::clone(&metrics),
             Arc::new(Audit::new(Arc::clone(&clock))),
+            token_key().map_err(internal)?,
         );
         let plane = DataPlane::start(Arc::new(context), Inherited::new()).map_err(internal)?;
         let waits_for = config

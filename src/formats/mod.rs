@@ -4,6 +4,7 @@
 //! A body is written straight into one buffer that is wiped when the last response that uses it
 //! is done; no copy of a secret is left behind by the rendering.
 
+pub mod alibaba;
 pub mod aws;
 pub mod native;
 pub mod tencent;
@@ -30,7 +31,9 @@ pub struct Rendering<'a> {
 /// Answers ready to send. The bytes are wiped when the last response that uses them is done.
 #[derive(Clone)]
 pub struct Bodies {
+    pub alibaba: Bytes,
     pub aws_container: Bytes,
+    pub aws_imds: Bytes,
     pub native: Bytes,
     pub tencent: Bytes,
 }
@@ -40,7 +43,9 @@ impl Bodies {
     #[must_use]
     pub fn render(rendering: Rendering<'_>) -> Self {
         Self {
+            alibaba: Bytes::from_owner(alibaba::credentials(rendering)),
             aws_container: Bytes::from_owner(aws::container(rendering)),
+            aws_imds: Bytes::from_owner(aws::instance_metadata(rendering)),
             native: Bytes::from_owner(native::credentials(rendering)),
             tencent: Bytes::from_owner(tencent::metadata(rendering)),
         }
@@ -138,7 +143,13 @@ mod tests {
     fn every_body_is_json_and_debug_shows_nothing_of_it() {
         with_rendering(|rendering| {
             let bodies = Bodies::render(rendering);
-            for body in [&bodies.aws_container, &bodies.native, &bodies.tencent] {
+            for body in [
+                &bodies.alibaba,
+                &bodies.aws_container,
+                &bodies.aws_imds,
+                &bodies.native,
+                &bodies.tencent,
+            ] {
                 let parsed: serde_json::Value = serde_json::from_slice(body).expect("JSON");
                 assert!(parsed.is_object());
             }

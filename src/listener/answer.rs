@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::protocol::{Shaped, Trouble};
+use super::protocol::{Methods, Shaped, Trouble, aws_imds};
 use crate::config::model::Protocol;
 
 /// What the HTTP library sends.
@@ -12,16 +12,23 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-const READING_ONLY: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
 /// An answer with a body.
-pub(crate) fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Answer {
+pub(crate) fn with_body(
+    protocol: Protocol,
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Bytes,
+) -> Answer {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.reserve(6);
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
+    if protocol == Protocol::AwsImds {
+        headers.insert(header::SERVER, aws_imds::SERVER);
+    }
     answer
 }
 
@@ -37,10 +44,20 @@ pub(crate) fn not_modified(etag: &str) -> Answer {
 /// A refusal in the shape of a protocol.
 pub(crate) fn refusal(protocol: Protocol, status: StatusCode, message: &str) -> Answer {
     let Shaped { content_type, body } = protocol.refusal(Trouble::of(status), message);
-    let mut answer = with_body(status, content_type, body);
+    let mut answer = with_body(protocol, status, content_type, body);
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        answer.headers_mut().insert(header::ALLOW, READING_ONLY);
+        answer
+            .headers_mut()
+            .insert(header::ALLOW, Methods::Read.allow());
     }
+    answer
+}
+
+/// A refusal of a method, with those that are answered.
+pub(crate) fn wrong_method(protocol: Protocol, methods: Methods) -> Answer {
+    let message = "this method is not answered at this path";
+    let mut answer = refusal(protocol, StatusCode::METHOD_NOT_ALLOWED, message);
+    answer.headers_mut().insert(header::ALLOW, methods.allow());
     answer
 }
 

@@ -15,6 +15,12 @@ use super::host::{Hosts, may_be_target};
 /// Longest request body, in bytes. No client has more than a few to send.
 pub const LONGEST_BODY: u64 = 4096;
 
+/// What is answered where nothing but reading makes sense.
+pub static READING: [Method; 2] = [Method::GET, Method::HEAD];
+/// What some protocol has a use for: tokens are fetched by `PUT`, and one cloud's containers
+/// read by `POST`. Which of them a path knows is for its protocol to say.
+pub static SPOKEN: [Method; 4] = [Method::GET, Method::HEAD, Method::PUT, Method::POST];
+
 /// What a request is judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
@@ -33,6 +39,8 @@ pub struct Rules<'a> {
     pub hosts: &'a Hosts,
     /// Hosts that absolute-form targets may name.
     pub emulated: &'a [&'static str],
+    /// The only methods that are looked at.
+    pub methods: &'a [Method],
     /// Whether a page of our own may ask (it must not send where it comes from).
     pub same_origin: bool,
 }
@@ -66,7 +74,7 @@ pub enum Violation {
         "this is no proxy: besides paths, only the metadata hosts emulated here may be asked for (set no_proxy for everything else)"
     )]
     ForeignTarget,
-    #[error("only GET and HEAD are answered here")]
+    #[error("this method is not answered here")]
     Method,
     #[error("a request has exactly one `Host`")]
     NotOneHost,
@@ -122,7 +130,7 @@ pub fn check<'a>(head: Head<'a>, rules: Rules<'_>) -> Result<Admitted<'a>, Viola
         return Err(Violation::Method);
     }
     check_target(head.uri, rules.emulated)?;
-    if head.method != Method::GET && head.method != Method::HEAD {
+    if !rules.methods.contains(head.method) {
         return Err(Violation::Method);
     }
     Ok(Admitted {
@@ -253,6 +261,7 @@ mod tests {
         let rules = Rules {
             hosts,
             emulated: &EMULATED,
+            methods: &super::READING,
             same_origin: false,
         };
         check(head, rules)

@@ -23,6 +23,8 @@ pub mod guard;
 pub mod host;
 mod inherited;
 mod live;
+mod metadata;
+pub mod metadata_token;
 mod plane;
 mod protocol;
 mod rules;
@@ -51,6 +53,7 @@ use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::Store;
 use board::Board;
+use metadata_token::{MetadataTokens, TokenKey};
 use plane::{Command, Plane};
 use sock_diag::SockDiag;
 
@@ -61,24 +64,28 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub audit: Arc<Audit>,
+    /// Tokens of the metadata services.
+    pub tokens: MetadataTokens,
     /// Asked who is at the other end of a TCP connection.
     kernel: Mutex<SockDiag>,
 }
 
 impl Context {
-    /// Puts the parts together.
+    /// Puts the parts together. Metadata tokens made under the same key before stay good.
     #[must_use]
     pub fn new(
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         audit: Arc<Audit>,
+        token_key: TokenKey,
     ) -> Self {
         Self {
             store,
             clock,
             metrics,
             audit,
+            tokens: MetadataTokens::new(token_key),
             kernel: Mutex::default(),
         }
     }

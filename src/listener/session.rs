@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -18,15 +19,13 @@ use super::access::{Identity, Refusal};
 use super::answer::{self, Answer};
 use super::guard::{self, Violation};
 use super::live::Live;
-use super::protocol::{self, Want, native};
+use super::protocol::{self, Methods, Want, native};
 use super::rules::Rules;
 use crate::clock::BootTime;
 use crate::config::model::Protocol;
 use crate::observe::audit::{Denial, HandOut, Peer};
 use crate::store::{Role, Snapshot, View};
 
-/// How long a request may wait for the first set. The strictest client gives up after 2 s.
-const HOLD: Duration = Duration::from_millis(1500);
 /// What a client is told to wait while attempts are under way, in seconds.
 const SOON: u16 = 1;
 /// The same where somebody has to act first.
@@ -81,8 +80,12 @@ impl Session {
                 return Step::Done(self.refuse_request(protocol, violation));
             }
         };
-        let (protocol, want) = match Protocol::route(&rules.protocols, &admitted.path) {
+        let routed = Protocol::route(&rules.protocols, &admitted.path, &parts.headers);
+        let (protocol, want) = match routed {
             Ok(found) => found,
+            Err(protocol) if !Methods::Read.include(&parts.method) => {
+                return Step::Done(self.refuse_method(protocol, Methods::Read));
+            }
             Err(protocol) => {
                 return Step::Done(self.refuse(
                     protocol,
@@ -91,15 +94,27 @@ impl Session {
                 ));
             }
         };
+        if !want.methods().include(&parts.method) {
+            return Step::Done(self.refuse_method(protocol, want.methods()));
+        }
         if rules.needs_token(protocol) && !shows_token(&rules, protocol, parts) {
             return Step::Done(self.refuse_token(protocol));
         }
+        if let Some(refusal) = self.without_metadata_token(protocol, want, &rules, parts) {
+            return Step::Done(refusal);
+        }
         match want {
+            Want::About(about) => Step::Done(self.about(protocol, about, &rules)),
+            Want::DatedToken => Step::Done(self.refuse_dated_token(protocol)),
+            Want::Profile => Step::Done(self.profile(protocol, &rules)),
+            Want::Token => Step::Done(self.token(protocol, parts)),
             Want::Roles => Step::Done(self.list(protocol, &rules)),
-            Want::Credentials(role) => match self.role(&rules, role) {
-                Some(role) => self.credentials(protocol, role, parts, admitted.query),
-                None => Step::Done(self.no_such_role(protocol)),
-            },
+            Want::Credentials(role) | Want::Secretly { role, .. } => {
+                match self.role(&rules, role) {
+                    Some(role) => self.credentials(protocol, role, parts, admitted.query),
+                    None => Step::Done(self.no_such_role(protocol)),
+                }
+            }
             Want::Status(role) => Step::Done(match self.role(&rules, role) {
                 Some(role) => self.status(protocol, &role),
                 None => self.no_such_role(protocol),
@@ -120,12 +135,13 @@ impl Session {
             guard::Rules {
                 hosts: &rules.hosts,
                 emulated: &rules.emulated,
+                methods: &guard::SPOKEN,
                 same_origin: false,
             },
         )
     }
 
-    fn role(&self, rules: &Rules, name: &str) -> Option<Arc<Role>> {
+    pub(super) fn role(&self, rules: &Rules, name: &str) -> Option<Arc<Role>> {
         rules
             .served
             .contains(name)
@@ -167,7 +183,7 @@ impl Session {
                 None if view.refresh.needs_somebody() => {
                     return Step::Done(self.unavailable(protocol, &role, &view));
                 }
-                None => wait.unwrap_or_default().max(HOLD),
+                None => wait.unwrap_or_default().max(protocol.hold()),
             }
         };
         Step::Wait(Waiting {
@@ -247,7 +263,7 @@ impl Session {
             });
         }
         let body = protocol.body(&held.bodies).clone();
-        let mut answer = answer::with_body(StatusCode::OK, protocol::JSON, body);
+        let mut answer = answer::with_body(protocol, StatusCode::OK, protocol.content_type(), body);
         if protocol == Protocol::Native {
             answer::set_etag(answer.headers_mut(), &held.set.etag);
         }
@@ -271,23 +287,34 @@ impl Session {
                 (protocol::JSON, native::roles(&listed))
             }
             // One name and nothing else: clients put what they read into the next path.
-            Protocol::AwsContainer | Protocol::Tencent => match rules.roles.first() {
-                Some(role) => (protocol::TEXT, role.as_str().to_owned().into()),
-                None => return self.no_such_role(protocol),
-            },
+            Protocol::Alibaba | Protocol::AwsContainer | Protocol::AwsImds | Protocol::Tencent => {
+                match rules.roles.first() {
+                    Some(role) => (protocol::TEXT, role.as_str().to_owned().into()),
+                    None => return self.no_such_role(protocol),
+                }
+            }
         };
-        self.live.answered(protocol, StatusCode::OK, 1);
-        answer::with_body(StatusCode::OK, content_type, body)
+        self.told(protocol, content_type, body)
     }
 
     fn status(&self, protocol: Protocol, role: &Role) -> Answer {
         let clock = &self.live.context.clock;
         let body = native::status(role, &role.view(), clock.boot(), clock.wall());
-        self.live.answered(protocol, StatusCode::OK, 1);
-        answer::with_body(StatusCode::OK, protocol::JSON, body)
+        self.told(protocol, protocol::JSON, body)
     }
 
-    fn unavailable(&self, protocol: Protocol, role: &Role, view: &View) -> Answer {
+    /// An answer without credentials.
+    pub(super) fn told(
+        &self,
+        protocol: Protocol,
+        content_type: HeaderValue,
+        body: Bytes,
+    ) -> Answer {
+        self.live.answered(protocol, StatusCode::OK, 1);
+        answer::with_body(protocol, StatusCode::OK, content_type, body)
+    }
+
+    pub(super) fn unavailable(&self, protocol: Protocol, role: &Role, view: &View) -> Answer {
         let name = role.name();
         let needs_somebody = view.refresh.needs_somebody();
         let mut message = if needs_somebody {
@@ -303,7 +330,7 @@ impl Session {
         answer::retry_after(answer, if needs_somebody { LATER } else { SOON })
     }
 
-    fn no_such_role(&self, protocol: Protocol) -> Answer {
+    pub(super) fn no_such_role(&self, protocol: Protocol) -> Answer {
         let message = format!("listener `{}` serves no such role", self.live.name);
         self.refuse(protocol, StatusCode::NOT_FOUND, &message)
     }
@@ -343,6 +370,13 @@ impl Session {
         self.refuse(protocol, StatusCode::UNAUTHORIZED, &message)
     }
 
+    fn refuse_method(&self, protocol: Protocol, methods: Methods) -> Answer {
+        self.live.denied("method");
+        self.live
+            .answered(protocol, StatusCode::METHOD_NOT_ALLOWED, 1);
+        answer::wrong_method(protocol, methods)
+    }
+
     /// A body that did not come in time.
     pub(crate) fn refuse_slow_body(&self, parts: &Parts) -> Answer {
         let rules = self.live.rules.load();
@@ -355,12 +389,12 @@ impl Session {
         ))
     }
 
-    fn refuse(&self, protocol: Protocol, status: StatusCode, message: &str) -> Answer {
+    pub(super) fn refuse(&self, protocol: Protocol, status: StatusCode, message: &str) -> Answer {
         self.live.answered(protocol, status, 1);
         answer::refusal(protocol, status, message)
     }
 
-    fn denied(&self, protocol: Protocol, reason: &'static str) {
+    pub(super) fn denied(&self, protocol: Protocol, reason: &'static str) {
         self.live.denied(reason);
         self.live.context.audit.denied(Denial {
             listener: &self.live.name,

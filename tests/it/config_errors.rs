@@ -466,13 +466,13 @@ const LISTENERS: &[(&str, &str)] = &[
         "12: `protocols` contains `tencnt`, which is no protocol | did you mean `tencent`?",
     ),
     (
-        "{tcp}protocols = [\"aws-imds\"]\n",
-        "12: `protocols` contains `aws-imds`, not supported by this version",
+        "{tcp}protocols = [\"huawei\"]\n",
+        "12: `protocols` contains `huawei`, not supported by this version",
     ),
     ("{tcp}protocols = []\n", "12: `protocols` is empty"),
     (
         "{tcp}imds-v1 = true\n",
-        "12: `imds-v1` is not supported by this version",
+        "12: `imds-v1` means nothing without the protocol `aws-imds`",
     ),
     (
         "{tcp}mode = \"0660\"\n",

@@ -31,6 +31,7 @@ fn listener(name: &str, address: Address) -> Listener {
             group: None,
         },
         allow_remote: false,
+        imds_v1: false,
         instance: None,
     }
 }
@@ -43,7 +44,13 @@ fn data_plane() -> DataPlane {
     let store = Arc::new(Store::default());
     store.replace([(name, Arc::new(role))].into());
     let audit = Arc::new(Audit::new(Arc::clone(&clock)));
-    let context = Context::new(store, clock, Arc::new(Metrics::new()), audit);
+    let context = Context::new(
+        store,
+        clock,
+        Arc::new(Metrics::new()),
+        audit,
+        [7; 32].into(),
+    );
     DataPlane::start(Arc::new(context), Inherited::new()).expect("a thread")
 }
 

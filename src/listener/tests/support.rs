@@ -56,6 +56,7 @@ pub(super) fn context(clock: &Arc<dyn Clock>) -> Arc<Context> {
         Arc::clone(clock),
         Arc::new(Metrics::new()),
         Arc::new(audit),
+        [7; 32].into(),
     ))
 }
 
@@ -124,6 +125,7 @@ pub(super) fn listener(name: &str, address: Address) -> Listener {
             group: None,
         },
         allow_remote: false,
+        imds_v1: false,
         instance: None,
     }
 }
