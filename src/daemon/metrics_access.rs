@@ -61,7 +61,6 @@ impl MetricsAccess {
         let rules = Rules {
             hosts: &self.hosts,
             emulated: &[],
-            methods: &guard::READING,
             same_origin: true,
         };
         if let Err(violation) = guard::check(head_of_request, rules) {

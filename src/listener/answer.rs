@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::protocol::{Methods, Shaped, Trouble, aws_imds};
+use super::guard::Methods;
+use super::protocol::{Shaped, Trouble, aws_imds};
 use crate::config::model::Protocol;
 
 /// What the HTTP library sends.
@@ -44,20 +45,13 @@ pub(crate) fn not_modified(etag: &str) -> Answer {
 /// A refusal in the shape of a protocol.
 pub(crate) fn refusal(protocol: Protocol, status: StatusCode, message: &str) -> Answer {
     let Shaped { content_type, body } = protocol.refusal(Trouble::of(status), message);
-    let mut answer = with_body(protocol, status, content_type, body);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        answer
-            .headers_mut()
-            .insert(header::ALLOW, Methods::Read.allow());
-    }
-    answer
+    with_body(protocol, status, content_type, body)
 }
 
-/// A refusal of a method, with those that are answered.
-pub(crate) fn wrong_method(protocol: Protocol, methods: Methods) -> Answer {
-    let message = "this method is not answered at this path";
-    let mut answer = refusal(protocol, StatusCode::METHOD_NOT_ALLOWED, message);
-    answer.headers_mut().insert(header::ALLOW, methods.allow());
+/// What may be asked instead.
+pub(crate) fn allow(mut answer: Answer, methods: Methods) -> Answer {
+    let value = HeaderValue::from_static(methods.allow());
+    answer.headers_mut().insert(header::ALLOW, value);
     answer
 }
 

@@ -15,12 +15,6 @@ use super::host::{Hosts, may_be_target};
 /// Longest request body, in bytes. No client has more than a few to send.
 pub const LONGEST_BODY: u64 = 4096;
 
-/// What is answered where nothing but reading makes sense.
-pub static READING: [Method; 2] = [Method::GET, Method::HEAD];
-/// What some protocol has a use for: tokens are fetched by `PUT`, and one cloud's containers
-/// read by `POST`. Which of them a path knows is for its protocol to say.
-pub static SPOKEN: [Method; 4] = [Method::GET, Method::HEAD, Method::PUT, Method::POST];
-
 /// What a request is judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
@@ -39,8 +33,6 @@ pub struct Rules<'a> {
     pub hosts: &'a Hosts,
     /// Hosts that absolute-form targets may name.
     pub emulated: &'a [&'static str],
-    /// The only methods that are looked at.
-    pub methods: &'a [Method],
     /// Whether a page of our own may ask (it must not send where it comes from).
     pub same_origin: bool,
 }
@@ -74,8 +66,8 @@ pub enum Violation {
         "this is no proxy: besides paths, only the metadata hosts emulated here may be asked for (set no_proxy for everything else)"
     )]
     ForeignTarget,
-    #[error("this method is not answered here")]
-    Method,
+    #[error("only {} is answered here", .0.allow())]
+    Method(Methods),
     #[error("a request has exactly one `Host`")]
     NotOneHost,
 }
@@ -90,7 +82,7 @@ impl Violation {
             Self::ForeignHeader(_) | Self::ForeignHost | Self::ForeignTarget | Self::NotOneHost => {
                 StatusCode::FORBIDDEN
             }
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
 
@@ -102,7 +94,7 @@ impl Violation {
             Self::ForeignHeader(_) => "header",
             Self::ForeignHost | Self::NotOneHost => "host",
             Self::ForeignTarget => "target",
-            Self::Method => "method",
+            Self::Method(_) => "method",
         }
     }
 
@@ -116,7 +108,41 @@ impl Violation {
     }
 }
 
-/// Judges one request.
+/// The methods that a path answers to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Methods {
+    Post,
+    Put,
+    Reading,
+}
+
+impl Methods {
+    /// As in the header `Allow`.
+    #[must_use]
+    pub fn allow(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Reading => "GET, HEAD",
+        }
+    }
+
+    /// Whether a request may be made with this one.
+    pub fn check(self, method: &Method) -> Result<(), Violation> {
+        let fits = match self {
+            Self::Post => method == Method::POST,
+            Self::Put => method == Method::PUT,
+            Self::Reading => method == Method::GET || method == Method::HEAD,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(Violation::Method(self))
+        }
+    }
+}
+
+/// Judges one request, whatever its method: that depends on the path.
 pub fn check<'a>(head: Head<'a>, rules: Rules<'_>) -> Result<Admitted<'a>, Violation> {
     if head.ambiguous_length {
         return Err(Violation::AmbiguousLength);
@@ -127,12 +153,9 @@ pub fn check<'a>(head: Head<'a>, rules: Rules<'_>) -> Result<Admitted<'a>, Viola
     }
     check_headers(head, rules)?;
     if head.method == Method::CONNECT {
-        return Err(Violation::Method);
+        return Err(Violation::Method(Methods::Reading));
     }
     check_target(head.uri, rules.emulated)?;
-    if !rules.methods.contains(head.method) {
-        return Err(Violation::Method);
-    }
     Ok(Admitted {
         path: collapse(raw),
         query: head.uri.query(),
@@ -233,10 +256,10 @@ fn collapse(path: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::http::Request;
+    use hyper::http::{Method, Request};
     use proptest::prelude::*;
 
-    use super::{Admitted, Head, Rules, Violation, check};
+    use super::{Admitted, Head, Methods, Rules, Violation, check};
     use crate::listener::host::Hosts;
 
     const EMULATED: [&str; 1] = ["metadata.tencentyun.com"];
@@ -261,7 +284,6 @@ mod tests {
         let rules = Rules {
             hosts,
             emulated: &EMULATED,
-            methods: &super::READING,
             same_origin: false,
         };
         check(head, rules)
@@ -270,6 +292,28 @@ mod tests {
 
     fn tcp() -> Hosts {
         Hosts::at("127.0.0.1:9470".parse().unwrap(), &EMULATED, &[])
+    }
+
+    #[test]
+    fn a_path_answers_to_its_own_methods() {
+        for (methods, right) in [
+            (Methods::Post, vec![Method::POST]),
+            (Methods::Put, vec![Method::PUT]),
+            (Methods::Reading, vec![Method::GET, Method::HEAD]),
+        ] {
+            for method in [
+                Method::GET,
+                Method::HEAD,
+                Method::OPTIONS,
+                Method::POST,
+                Method::PUT,
+            ] {
+                let refused = methods.check(&method).is_err();
+                assert_eq!(refused, !right.contains(&method), "{methods:?} {method}");
+            }
+        }
+        let refusal = Violation::Method(Methods::Put).to_string();
+        assert_eq!(refusal, "only PUT is answered here");
     }
 
     #[test]
@@ -300,10 +344,7 @@ mod tests {
                 "GET /\nsec-fetch-site: same-origin",
                 V::ForeignHeader("Sec-Fetch-Site"),
             ),
-            ("POST /", V::Method),
-            ("BREW /", V::Method),
-            ("OPTIONS *", V::Method),
-            ("CONNECT a.example:443", V::Method),
+            ("CONNECT a.example:443", V::Method(Methods::Reading)),
             ("GET http://a.example/", V::ForeignTarget),
             ("GET http://127.0.0.1:9470/", V::ForeignTarget),
             ("GET https://metadata.tencentyun.com/", V::ForeignTarget),

@@ -1,11 +1,11 @@
 //! What only metadata services have: tokens that are fetched first, and answers about the
 //! instance that the host pretends to be.
 
-use hyper::http::{HeaderName, HeaderValue, StatusCode, request::Parts};
+use hyper::http::{HeaderValue, StatusCode, request::Parts};
 use percent_encoding::percent_decode_str;
 
 use super::answer::Answer;
-use super::metadata_token::life_asked_for;
+use super::metadata_token;
 use super::protocol::{self, About, Want, aws_imds};
 use super::rules::Rules;
 use super::session::Session;
@@ -29,32 +29,28 @@ impl Session {
             let message = "the path does not hold the token of this listener";
             return Some(self.refuse_metadata_token(protocol, message));
         }
-        if matches!(want, Want::Token | Want::DatedToken) {
+        if matches!(want, Want::MetadataToken | Want::DatedToken) {
             return None;
         }
-        let shown = protocol
+        let context = &self.live.context;
+        let now = context.clock.boot();
+        let mut shown = protocol
             .token_headers()
             .iter()
-            .find_map(|names| parts.headers.get(names.token));
-        let context = &self.live.context;
-        let message = match shown {
-            Some(shown)
-                if context.tokens.accepts(
-                    &self.live.name,
-                    context.clock.boot(),
-                    shown.as_bytes(),
-                ) =>
-            {
+            .flat_map(|spelling| parts.headers.get_all(&spelling.token))
+            .peekable();
+        let message = if shown.peek().is_none() {
+            if !rules.needs_metadata_token(protocol) {
                 return None;
             }
-            Some(_) => {
-                "the metadata token is not one of this listener, or it is over: fetch another"
+            "a metadata token is needed: fetch one by PUT /latest/api/token (or set `imds-v1 = \
+             true` for clients that cannot)"
+        } else {
+            let tokens = &context.metadata_tokens;
+            if shown.all(|shown| tokens.accept(&self.live.name, now, shown.as_bytes())) {
+                return None;
             }
-            None if rules.needs_metadata_token(protocol) => {
-                "a metadata token is needed: fetch one by PUT /latest/api/token \
-                 (or set `imds-v1 = true` for clients that cannot)"
-            }
-            None => return None,
+            "this token is unknown here or has expired: ask for a new one"
         };
         Some(self.refuse_metadata_token(protocol, message))
     }
@@ -65,28 +61,28 @@ impl Session {
         self.refuse(protocol, StatusCode::UNAUTHORIZED, message)
     }
 
-    /// A token, if the life asked for is one. Its header is sent back: the Rust SDK fails
-    /// without it, and the Go SDK does without tokens.
-    pub(super) fn token(&self, protocol: Protocol, parts: &Parts) -> Answer {
-        let asked = protocol.token_headers().iter().find_map(|names| {
-            let life = parts.headers.get(names.life)?;
-            Some((names.life, life))
+    /// Makes a metadata token, good for as long as the client asked. Its header is sent back: the
+    /// Rust SDK of AWS fails without it, and the Go SDK does without tokens.
+    pub(super) fn begin_session(&self, protocol: Protocol, parts: &Parts) -> Answer {
+        let headers = protocol.token_headers();
+        let asked = headers.iter().find_map(|spelling| {
+            let value = parts.headers.get(&spelling.lifetime)?;
+            Some((&spelling.lifetime, metadata_token::lifetime(value)))
         });
-        let life = life_asked_for(asked.map(|(_, life)| life));
-        let (Some(life), Some((name, _))) = (life, asked) else {
-            let names = protocol.token_headers().first().map_or("", |it| it.life);
-            let message = format!("a token takes the header `{names}` with 1 to 21600 seconds");
+        let Some((name, Some(lifetime))) = asked else {
+            let names = headers.iter().map(|spelling| spelling.lifetime.as_str());
+            let message = format!(
+                "a token is asked for with a lifetime of 1 to 21600 seconds in the header `{}`",
+                names.collect::<Vec<_>>().join("` or `")
+            );
             return self.refuse(protocol, StatusCode::BAD_REQUEST, &message);
         };
         let context = &self.live.context;
-        let token = context
-            .tokens
-            .mint(&self.live.name, context.clock.boot(), life);
-        let mut answer = self.told(protocol, protocol::TEXT, token.into());
-        answer.headers_mut().insert(
-            HeaderName::from_static(name),
-            HeaderValue::from(life.as_secs()),
-        );
+        let now = context.clock.boot();
+        let token = context.metadata_tokens.mint(&self.live.name, now, lifetime);
+        let mut answer = self.told(protocol, protocol::TEXT, token);
+        let echoed = HeaderValue::from(lifetime.as_secs());
+        answer.headers_mut().insert(name.clone(), echoed);
         answer
     }
 

@@ -1,18 +1,17 @@
-//! Tokens of the emulated metadata services: fetched by `PUT`, shown with each read.
+//! Tokens of the metadata protocols: what a client PUTs for and then shows with each request.
 //!
-//! 1. Nothing is remembered about them: a token is its expiry under a keyed MAC, so there is no
-//!    table to fill, and a token outlives a restart if the key does. Clients keep theirs for up
-//!    to six hours, and some never fetch a new one after a refusal.
-//! 2. A token is good on the listener that made it and nowhere else.
-//! 3. Expiry is counted on the boot clock: a stepped wall clock changes nothing.
-//!
-//! They keep out programs that can be made to send a `GET` but neither a `PUT` nor a header of
-//! somebody's choice. Who may connect is decided elsewhere.
+//! 1. Nothing is remembered: a token is its own expiry with a keyed MAC over that expiry and the
+//!    listener's name, so no number of clients fills any table, and one listener's token is no
+//!    good at another.
+//! 2. They are good over a restart with the same key. Expiry is on the boot clock, so a stepped
+//!    wall clock does not touch them; a reboot ends them, key or no key.
+//! 3. Comparing takes the same time wherever two tokens differ.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::http::HeaderValue;
 use sha2::Sha256;
@@ -21,56 +20,66 @@ use zeroize::Zeroizing;
 use crate::clock::BootTime;
 use crate::name::Name;
 
-/// The longest life a client may ask for, in seconds: that of the real services.
+/// Longest life of a token, in seconds: the clouds' own limit.
 const LONGEST: u64 = 21_600;
-/// Bytes of the expiry, which is in milliseconds since boot.
-const EXPIRY: usize = 8;
+/// Of the expiry at the start of a token, in bytes.
+const STAMP: usize = 8;
+const MAC: usize = 32;
 
-/// A random key of the metadata tokens.
-pub type TokenKey = Zeroizing<[u8; 32]>;
-
-/// Makes tokens and knows them again.
-pub struct MetadataTokens {
-    key: TokenKey,
-}
+/// The key that tokens are made and checked with.
+#[derive(Clone)]
+pub struct MetadataTokens(Zeroizing<[u8; 32]>);
 
 impl MetadataTokens {
-    /// Tokens under this key.
+    /// With a key of its own.
+    ///
+    /// # Panics
+    /// If the kernel has no random bytes to give, which it always has once it is up.
     #[must_use]
-    pub fn new(key: TokenKey) -> Self {
-        Self { key }
+    pub fn random() -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *key).expect("the kernel gives random bytes");
+        Self(key)
     }
 
-    /// A token of `listener` that is good for `life`.
+    /// With the key of an earlier run.
     #[must_use]
-    pub fn mint(&self, listener: &Name, now: BootTime, life: Duration) -> String {
-        let expiry = (now + life).since_boot().as_millis();
-        let expiry = u64::try_from(expiry).unwrap_or(u64::MAX).to_be_bytes();
-        let mut token = expiry.to_vec();
-        token.extend_from_slice(&self.mac(listener, expiry).finalize().into_bytes());
-        BASE64_URL_SAFE_NO_PAD.encode(token)
+    pub fn with_key(key: Zeroizing<[u8; 32]>) -> Self {
+        Self(key)
     }
 
-    /// Whether `shown` is a token of `listener` that is still good. Takes the same time wherever
-    /// a wrong one differs.
+    /// The key, to be kept for the next run.
     #[must_use]
-    pub fn accepts(&self, listener: &Name, now: BootTime, shown: &[u8]) -> bool {
-        let Ok(token) = BASE64_URL_SAFE_NO_PAD.decode(shown) else {
+    pub fn key(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A token for one listener.
+    pub(crate) fn mint(&self, listener: &Name, now: BootTime, lifetime: Duration) -> Bytes {
+        let stamp = (now + lifetime).since_boot().as_secs().to_be_bytes();
+        let mac = self.mac(listener, stamp).finalize().into_bytes();
+        let token = [&stamp[..], mac.as_slice()].concat();
+        Bytes::from(BASE64_URL_SAFE_NO_PAD.encode(token))
+    }
+
+    /// Whether this is a token of this listener whose time is not over.
+    pub(crate) fn accept(&self, listener: &Name, now: BootTime, shown: &[u8]) -> bool {
+        let mut token = [0; STAMP + MAC];
+        let decoded = BASE64_URL_SAFE_NO_PAD.decode_slice(shown, &mut token);
+        if decoded != Ok(STAMP + MAC) {
+            return false;
+        }
+        let Some((stamp, mac)) = token.split_first_chunk::<STAMP>() else {
             return false;
         };
-        let Some((expiry, mac)) = token.split_first_chunk::<EXPIRY>() else {
-            return false;
-        };
-        let is_ours = self.mac(listener, *expiry).verify_slice(mac).is_ok();
-        let ends = BootTime::new(Duration::from_millis(u64::from_be_bytes(*expiry)));
-        is_ours && now < ends
+        let is_ours = self.mac(listener, *stamp).verify_slice(mac).is_ok();
+        is_ours && now.since_boot().as_secs() < u64::from_be_bytes(*stamp)
     }
 
-    fn mac(&self, listener: &Name, expiry: [u8; EXPIRY]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_slice())
-            .expect("HMAC takes keys of any length");
-        mac.update(b"credvend metadata token 1\0");
-        mac.update(&expiry);
+    fn mac(&self, listener: &Name, stamp: [u8; STAMP]) -> Hmac<Sha256> {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        mac.update(&stamp);
         mac.update(listener.as_str().as_bytes());
         mac
     }
@@ -82,11 +91,11 @@ impl std::fmt::Debug for MetadataTokens {
     }
 }
 
-/// The life that a client asks for in its header, 1 to 21600 s. `None` if it does not say, or
-/// says what the real services refuse as well.
-#[must_use]
-pub fn life_asked_for(header: Option<&HeaderValue>) -> Option<Duration> {
-    let seconds: u64 = header?.to_str().ok()?.trim().parse().ok()?;
+/// The lifetime a client asks for; `None` if no token may have it.
+pub(crate) fn lifetime(asked: &HeaderValue) -> Option<Duration> {
+    let text = asked.to_str().ok()?.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let seconds = text.parse().ok().filter(|_| is_number)?;
     (1..=LONGEST)
         .contains(&seconds)
         .then(|| Duration::from_secs(seconds))
@@ -97,14 +106,14 @@ mod tests {
     use std::time::Duration;
 
     use hyper::http::HeaderValue;
-    use proptest::prelude::*;
+    use proptest::prelude::{any, prop_assert, proptest};
 
-    use super::{MetadataTokens, TokenKey, life_asked_for};
+    use super::{MetadataTokens, lifetime};
     use crate::clock::BootTime;
     use crate::name::Name;
 
-    fn tokens(key: u8) -> MetadataTokens {
-        MetadataTokens::new(TokenKey::new([key; 32]))
+    fn at(seconds: u64) -> BootTime {
+        BootTime::new(Duration::from_secs(seconds))
     }
 
     fn name(text: &str) -> Name {
@@ -112,50 +121,56 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_for_its_time_on_its_listener_under_its_key() {
-        let now = BootTime::new(Duration::from_secs(100));
-        let token = tokens(1).mint(&name("a"), now, Duration::from_mins(1));
-        let shown = token.as_bytes();
-        assert!(tokens(1).accepts(&name("a"), now, shown), "a restart");
-        let last = now + Duration::from_millis(59_999);
-        assert!(tokens(1).accepts(&name("a"), last, shown));
-        assert!(!tokens(1).accepts(&name("a"), now + Duration::from_mins(1), shown));
-        assert!(!tokens(1).accepts(&name("b"), now, shown), "a neighbour");
-        assert!(!tokens(2).accepts(&name("a"), now, shown), "another key");
-        assert!(token.bytes().all(|b| b.is_ascii_graphic()), "fits a header");
+    fn a_token_is_good_for_its_time_at_its_listener_and_with_its_key() {
+        let tokens = MetadataTokens::random();
+        let token = tokens.mint(&name("a"), at(100), Duration::from_secs(10));
+        assert_eq!(token.len(), 54);
+        assert!(tokens.accept(&name("a"), at(100), &token));
+        assert!(tokens.accept(&name("a"), at(109), &token));
+        assert!(!tokens.accept(&name("a"), at(110), &token));
+        assert!(!tokens.accept(&name("b"), at(100), &token));
+        assert!(!MetadataTokens::random().accept(&name("a"), at(100), &token));
+
+        let later = MetadataTokens::with_key((*tokens.key()).into());
+        assert!(later.accept(&name("a"), at(105), &token));
     }
 
     #[test]
-    fn lives_are_those_of_the_real_services() {
-        for (text, seconds) in [("1", 1), ("300", 300), ("21600", 21_600)] {
-            let header = HeaderValue::from_static(text);
-            assert_eq!(
-                life_asked_for(Some(&header)),
-                Some(Duration::from_secs(seconds))
-            );
+    fn lifetimes_have_two_ends() {
+        for (asked, seconds) in [("1", Some(1)), ("21600", Some(21_600)), (" 60 ", Some(60))] {
+            let lifetime = lifetime(&HeaderValue::from_static(asked));
+            assert_eq!(lifetime, seconds.map(Duration::from_secs), "{asked}");
         }
-        for text in ["", "0", "21601", "-1", "60s", "1.5", "99999999999999999999"] {
-            let header = HeaderValue::from_static(text);
-            assert_eq!(life_asked_for(Some(&header)), None, "{text}");
+        for wrong in [
+            "0",
+            "21601",
+            "-1",
+            "+1",
+            "1.5",
+            "",
+            "ten",
+            "99999999999999999999",
+        ] {
+            assert_eq!(lifetime(&HeaderValue::from_static(wrong)), None, "{wrong}");
         }
-        assert_eq!(life_asked_for(None), None);
     }
 
     proptest! {
         #[test]
-        fn no_changed_token_is_taken(at in 0_usize..54, bit in 0_u8..8, extra in "[A-Za-z]{0,3}") {
-            let now = BootTime::new(Duration::from_secs(100));
-            let token = tokens(1).mint(&name("a"), now, Duration::from_mins(1));
-            let mut changed = token.clone().into_bytes();
-            changed[at] ^= 1 << bit;
-            prop_assert!(!tokens(1).accepts(&name("a"), now, &changed));
-            let longer = format!("{token}{extra}");
-            prop_assert_eq!(tokens(1).accepts(&name("a"), now, longer.as_bytes()), extra.is_empty());
+        fn a_changed_token_is_none(at_byte in 0_usize..54, change in 1_u8..=255) {
+            let tokens = MetadataTokens::with_key([7; 32].into());
+            let mut token = tokens.mint(&name("a"), at(1), Duration::from_mins(1)).to_vec();
+            token[at_byte] ^= change;
+            // The last character has two bits that mean nothing, and they have to be zero.
+            prop_assert!(!tokens.accept(&name("a"), at(1), &token));
         }
 
         #[test]
-        fn nothing_shown_makes_it_panic(shown in any::<Vec<u8>>()) {
-            prop_assert!(!tokens(1).accepts(&name("a"), BootTime::default(), &shown));
+        fn nothing_else_is_a_token(
+            bytes in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let tokens = MetadataTokens::with_key([7; 32].into());
+            prop_assert!(!tokens.accept(&name("a"), at(0), &bytes));
         }
     }
 }

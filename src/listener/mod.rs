@@ -27,6 +27,7 @@ mod metadata;
 pub mod metadata_token;
 mod plane;
 mod protocol;
+mod refuse;
 mod rules;
 mod session;
 pub mod sock_diag;
@@ -53,7 +54,7 @@ use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::Store;
 use board::Board;
-use metadata_token::{MetadataTokens, TokenKey};
+use metadata_token::MetadataTokens;
 use plane::{Command, Plane};
 use sock_diag::SockDiag;
 
@@ -64,28 +65,28 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub audit: Arc<Audit>,
-    /// Tokens of the metadata services.
-    pub tokens: MetadataTokens,
+    /// Makes and checks the tokens of metadata protocols, with a key of this run's own unless
+    /// another is put in its place.
+    pub metadata_tokens: MetadataTokens,
     /// Asked who is at the other end of a TCP connection.
     kernel: Mutex<SockDiag>,
 }
 
 impl Context {
-    /// Puts the parts together. Metadata tokens made under the same key before stay good.
+    /// Puts the parts together.
     #[must_use]
     pub fn new(
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         audit: Arc<Audit>,
-        token_key: TokenKey,
     ) -> Self {
         Self {
             store,
             clock,
             metrics,
             audit,
-            tokens: MetadataTokens::new(token_key),
+            metadata_tokens: MetadataTokens::random(),
             kernel: Mutex::default(),
         }
     }

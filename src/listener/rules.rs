@@ -25,7 +25,7 @@ pub(crate) struct Rules {
     pub(crate) served: BTreeSet<Name>,
     pub(crate) token: Option<Arc<Token>>,
     /// Whether metadata of AWS is answered without its token.
-    pub(crate) imds_v1: bool,
+    imds_v1: bool,
     pub(crate) instance: Instance,
     is_remote: bool,
     is_unix: bool,
@@ -42,7 +42,7 @@ impl Rules {
             .protocols
             .iter()
             .copied()
-            .filter(|protocol| !config.allow_remote || may_leave(*protocol))
+            .filter(|protocol| !(config.allow_remote && protocol.is_metadata()))
             .collect();
         let emulated: Vec<&'static str> = protocols
             .iter()
@@ -70,9 +70,11 @@ impl Rules {
     /// Whether a protocol's requests have to show the listener's token.
     pub(crate) fn needs_token(&self, protocol: Protocol) -> bool {
         match protocol {
-            Protocol::AwsContainer => !self.is_unix || self.token.is_some(),
+            Protocol::AwsContainer | Protocol::HuaweiContainer => {
+                !self.is_unix || self.token.is_some()
+            }
             Protocol::Native => self.is_remote,
-            Protocol::Alibaba | Protocol::AwsImds | Protocol::Tencent => false,
+            Protocol::Alibaba | Protocol::AwsImds | Protocol::Huawei | Protocol::Tencent => false,
         }
     }
 
@@ -86,22 +88,17 @@ impl Rules {
         let Some(token) = &self.token else {
             return false;
         };
-        // AWS clients send the bare token; ours may follow the usual custom.
+        // SDKs send the bare token; our own clients may follow the usual custom.
         let bare = match protocol {
             Protocol::Native => shown.strip_prefix(b"Bearer ").unwrap_or(shown),
-            Protocol::Alibaba | Protocol::AwsContainer | Protocol::AwsImds | Protocol::Tencent => {
-                shown
-            }
+            Protocol::Alibaba
+            | Protocol::AwsContainer
+            | Protocol::AwsImds
+            | Protocol::Huawei
+            | Protocol::HuaweiContainer
+            | Protocol::Tencent => shown,
         };
         token.accepts(bare)
-    }
-}
-
-/// Whether a protocol may be spoken with other hosts: metadata services have no token of ours.
-fn may_leave(protocol: Protocol) -> bool {
-    match protocol {
-        Protocol::AwsContainer | Protocol::Native => true,
-        Protocol::Alibaba | Protocol::AwsImds | Protocol::Tencent => false,
     }
 }
 

@@ -15,21 +15,16 @@ use hyper::http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::access::{Identity, Refusal};
+use super::access::Identity;
 use super::answer::{self, Answer};
-use super::guard::{self, Violation};
+use super::guard::{self, Methods, Violation};
 use super::live::Live;
-use super::protocol::{self, Methods, Want, native};
+use super::protocol::{self, Want, native};
 use super::rules::Rules;
 use crate::clock::BootTime;
 use crate::config::model::Protocol;
-use crate::observe::audit::{Denial, HandOut, Peer};
-use crate::store::{Role, Snapshot, View};
-
-/// What a client is told to wait while attempts are under way, in seconds.
-const SOON: u16 = 1;
-/// The same where somebody has to act first.
-const LATER: u16 = 30;
+use crate::observe::audit::{HandOut, Peer};
+use crate::store::{Role, Snapshot};
 
 /// One connection as its requests see it.
 #[derive(Debug)]
@@ -80,22 +75,21 @@ impl Session {
                 return Step::Done(self.refuse_request(protocol, violation));
             }
         };
-        let routed = Protocol::route(&rules.protocols, &admitted.path, &parts.headers);
-        let (protocol, want) = match routed {
-            Ok(found) => found,
-            Err(protocol) if !Methods::Read.include(&parts.method) => {
-                return Step::Done(self.refuse_method(protocol, Methods::Read));
-            }
-            Err(protocol) => {
-                return Step::Done(self.refuse(
-                    protocol,
-                    StatusCode::NOT_FOUND,
-                    "there is nothing at this path",
-                ));
-            }
-        };
-        if !want.methods().include(&parts.method) {
-            return Step::Done(self.refuse_method(protocol, want.methods()));
+        let (protocol, want) =
+            match Protocol::route(&rules.protocols, &admitted.path, &parts.headers) {
+                Ok(found) => found,
+                Err(protocol) => {
+                    return Step::Done(match Methods::Reading.check(&parts.method) {
+                        Ok(()) => {
+                            let message = "there is nothing at this path";
+                            self.refuse(protocol, StatusCode::NOT_FOUND, message)
+                        }
+                        Err(violation) => self.refuse_request(protocol, violation),
+                    });
+                }
+            };
+        if let Err(violation) = protocol.methods(want).check(&parts.method) {
+            return Step::Done(self.refuse_request(protocol, violation));
         }
         if rules.needs_token(protocol) && !shows_token(&rules, protocol, parts) {
             return Step::Done(self.refuse_token(protocol));
@@ -107,7 +101,17 @@ impl Session {
             Want::About(about) => Step::Done(self.about(protocol, about, &rules)),
             Want::DatedToken => Step::Done(self.refuse_dated_token(protocol)),
             Want::Profile => Step::Done(self.profile(protocol, &rules)),
-            Want::Token => Step::Done(self.token(protocol, parts)),
+            Want::InstanceCredentials => {
+                match rules
+                    .roles
+                    .first()
+                    .and_then(|name| self.role(&rules, name.as_str()))
+                {
+                    Some(role) => self.credentials(protocol, role, parts, admitted.query),
+                    None => Step::Done(self.no_such_role(protocol)),
+                }
+            }
+            Want::MetadataToken => Step::Done(self.begin_session(protocol, parts)),
             Want::Roles => Step::Done(self.list(protocol, &rules)),
             Want::Credentials(role) | Want::Secretly { role, .. } => {
                 match self.role(&rules, role) {
@@ -135,7 +139,6 @@ impl Session {
             guard::Rules {
                 hosts: &rules.hosts,
                 emulated: &rules.emulated,
-                methods: &guard::SPOKEN,
                 same_origin: false,
             },
         )
@@ -287,12 +290,15 @@ impl Session {
                 (protocol::JSON, native::roles(&listed))
             }
             // One name and nothing else: clients put what they read into the next path.
-            Protocol::Alibaba | Protocol::AwsContainer | Protocol::AwsImds | Protocol::Tencent => {
-                match rules.roles.first() {
-                    Some(role) => (protocol::TEXT, role.as_str().to_owned().into()),
-                    None => return self.no_such_role(protocol),
-                }
-            }
+            Protocol::Alibaba
+            | Protocol::AwsContainer
+            | Protocol::AwsImds
+            | Protocol::Huawei
+            | Protocol::HuaweiContainer
+            | Protocol::Tencent => match rules.roles.first() {
+                Some(role) => (protocol::TEXT, role.as_str().to_owned().into()),
+                None => return self.no_such_role(protocol),
+            },
         };
         self.told(protocol, content_type, body)
     }
@@ -312,96 +318,6 @@ impl Session {
     ) -> Answer {
         self.live.answered(protocol, StatusCode::OK, 1);
         answer::with_body(protocol, StatusCode::OK, content_type, body)
-    }
-
-    pub(super) fn unavailable(&self, protocol: Protocol, role: &Role, view: &View) -> Answer {
-        let name = role.name();
-        let needs_somebody = view.refresh.needs_somebody();
-        let mut message = if needs_somebody {
-            format!("role `{name}` holds no valid credentials and somebody has to act")
-        } else {
-            format!("role `{name}` holds no valid credentials yet")
-        };
-        if let Some(failure) = &view.failure {
-            message.push_str(": ");
-            message.push_str(&failure.message);
-        }
-        let answer = self.refuse(protocol, StatusCode::SERVICE_UNAVAILABLE, &message);
-        answer::retry_after(answer, if needs_somebody { LATER } else { SOON })
-    }
-
-    pub(super) fn no_such_role(&self, protocol: Protocol) -> Answer {
-        let message = format!("listener `{}` serves no such role", self.live.name);
-        self.refuse(protocol, StatusCode::NOT_FOUND, &message)
-    }
-
-    fn refuse_peer(&self, rules: &Rules, path: &str) -> Answer {
-        let protocol = Protocol::speaking(&rules.protocols, path);
-        let message = Refusal {
-            listener: &self.live.name,
-            identity: self.identity,
-        }
-        .to_string();
-        self.denied(protocol, "peer");
-        answer::closing(self.refuse(protocol, StatusCode::FORBIDDEN, &message))
-    }
-
-    fn refuse_request(&self, protocol: Protocol, violation: Violation) -> Answer {
-        let status = violation.status();
-        if status == StatusCode::FORBIDDEN {
-            self.denied(protocol, violation.reason());
-        } else {
-            self.live.denied(violation.reason());
-        }
-        let answer = self.refuse(protocol, status, &violation.to_string());
-        if violation.closes() {
-            answer::closing(answer)
-        } else {
-            answer
-        }
-    }
-
-    fn refuse_token(&self, protocol: Protocol) -> Answer {
-        self.denied(protocol, "token");
-        let message = format!(
-            "the `Authorization` header does not hold the token of listener `{}`",
-            self.live.name
-        );
-        self.refuse(protocol, StatusCode::UNAUTHORIZED, &message)
-    }
-
-    fn refuse_method(&self, protocol: Protocol, methods: Methods) -> Answer {
-        self.live.denied("method");
-        self.live
-            .answered(protocol, StatusCode::METHOD_NOT_ALLOWED, 1);
-        answer::wrong_method(protocol, methods)
-    }
-
-    /// A body that did not come in time.
-    pub(crate) fn refuse_slow_body(&self, parts: &Parts) -> Answer {
-        let rules = self.live.rules.load();
-        let protocol = Protocol::speaking(&rules.protocols, parts.uri.path());
-        self.live.denied("request");
-        answer::closing(self.refuse(
-            protocol,
-            StatusCode::REQUEST_TIMEOUT,
-            "the request's body did not arrive",
-        ))
-    }
-
-    pub(super) fn refuse(&self, protocol: Protocol, status: StatusCode, message: &str) -> Answer {
-        self.live.answered(protocol, status, 1);
-        answer::refusal(protocol, status, message)
-    }
-
-    pub(super) fn denied(&self, protocol: Protocol, reason: &'static str) {
-        self.live.denied(reason);
-        self.live.context.audit.denied(Denial {
-            listener: &self.live.name,
-            protocol: protocol.as_str(),
-            peer: &self.peer,
-            reason,
-        });
     }
 }
 

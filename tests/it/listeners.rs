@@ -44,13 +44,7 @@ fn data_plane() -> DataPlane {
     let store = Arc::new(Store::default());
     store.replace([(name, Arc::new(role))].into());
     let audit = Arc::new(Audit::new(Arc::clone(&clock)));
-    let context = Context::new(
-        store,
-        clock,
-        Arc::new(Metrics::new()),
-        audit,
-        [7; 32].into(),
-    );
+    let context = Context::new(store, clock, Arc::new(Metrics::new()), audit);
     DataPlane::start(Arc::new(context), Inherited::new()).expect("a thread")
 }
 

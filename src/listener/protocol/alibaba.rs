@@ -6,6 +6,7 @@
 //! asked without any header, so that the secret must stand in its path.
 
 use bytes::Bytes;
+use hyper::http::HeaderName;
 use serde_json::json;
 
 use super::{About, JSON, Shaped, TokenHeaders, Trouble, Want, list_or_role};
@@ -13,14 +14,14 @@ use super::{About, JSON, Shaped, TokenHeaders, Trouble, Want, list_or_role};
 /// Where clients look for the real service; it has no IPv6 address.
 pub(super) const HOSTS: [&str; 1] = ["100.100.100.200"];
 
-pub(super) const TOKEN: TokenHeaders = TokenHeaders {
-    life: "x-aliyun-ecs-metadata-token-ttl-seconds",
-    token: "x-aliyun-ecs-metadata-token",
-};
+pub(super) static TOKENS: [TokenHeaders; 1] = [TokenHeaders {
+    lifetime: HeaderName::from_static("x-aliyun-ecs-metadata-token-ttl-seconds"),
+    token: HeaderName::from_static("x-aliyun-ecs-metadata-token"),
+}];
 
 pub(super) fn route(path: &str) -> Option<Want<'_>> {
     if path == "/latest/api/token" {
-        return Some(Want::Token);
+        return Some(Want::MetadataToken);
     }
     if let Some(rest) = path.strip_prefix("/alibaba/credentials/") {
         let (secret, role) = rest.split_once('/')?;
@@ -59,7 +60,7 @@ mod tests {
             route(&format!("{tree}/app")),
             Some(Want::Credentials("app"))
         );
-        assert_eq!(route("/latest/api/token"), Some(Want::Token));
+        assert_eq!(route("/latest/api/token"), Some(Want::MetadataToken));
         let (secret, role) = ("s3cret", "app");
         assert_eq!(
             route("/alibaba/credentials/s3cret/app"),

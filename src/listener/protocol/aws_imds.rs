@@ -7,19 +7,19 @@
 //! without end.
 
 use bytes::Bytes;
+use hyper::http::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use super::{About, Shaped, TokenHeaders, Trouble, Want, list_or_role, only_segment};
 use crate::config::model::Instance;
-use hyper::http::HeaderValue;
 
 /// Where clients look for the real service, on IPv4 and IPv6.
 pub(super) const HOSTS: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
 
-pub(super) const TOKEN: TokenHeaders = TokenHeaders {
-    life: "x-aws-ec2-metadata-token-ttl-seconds",
-    token: "x-aws-ec2-metadata-token",
-};
+pub(super) static TOKENS: [TokenHeaders; 1] = [TokenHeaders {
+    lifetime: HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"),
+    token: HeaderName::from_static("x-aws-ec2-metadata-token"),
+}];
 
 /// Some tools take a service for this one by nothing but the first letters.
 pub(crate) const SERVER: HeaderValue = HeaderValue::from_static("EC2ws");
@@ -29,7 +29,7 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html");
 pub(super) fn route(path: &str) -> Option<Want<'_>> {
     if let Some(version) = path.strip_suffix("/api/token") {
         return match version {
-            "/latest" => Some(Want::Token),
+            "/latest" => Some(Want::MetadataToken),
             _ => only_segment(version, "/").map(|_| Want::DatedToken),
         };
     }
@@ -127,7 +127,7 @@ mod tests {
             route(&format!("{tree}/app")),
             Some(Want::Credentials("app"))
         );
-        assert_eq!(route("/latest/api/token"), Some(Want::Token));
+        assert_eq!(route("/latest/api/token"), Some(Want::MetadataToken));
         assert_eq!(route("/2021-03-23/api/token"), Some(Want::DatedToken));
         assert_eq!(route("/latest/meta-data/iam/info"), Some(Want::Profile));
         for (path, about) in [

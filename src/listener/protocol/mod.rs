@@ -6,26 +6,33 @@
 pub(crate) mod alibaba;
 pub(crate) mod aws_container;
 pub(crate) mod aws_imds;
+pub(crate) mod huawei;
+pub(crate) mod huawei_container;
 pub(crate) mod native;
 pub(crate) mod tencent;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use hyper::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::guard::Methods;
 use crate::config::model::Protocol;
 use crate::formats::Bodies;
 
 /// What a path asks for. The role is as the client wrote it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Want<'p> {
-    /// What the instance is that we pretend to be.
+    /// What the instance is that the host pretends to be.
     About(About),
     Credentials(&'p str),
     /// A metadata token, on a path where the real service refuses to make one.
     DatedToken,
-    /// The instance's profile: whether it has a role at all.
+    /// Those of "the instance role", which has no name in the path.
+    InstanceCredentials,
+    /// A token for the requests of one client, from now on.
+    MetadataToken,
+    /// The instance's profile: that it has a role, and since when its keys are what they are.
     Profile,
     /// The roles that may be had here.
     Roles,
@@ -35,8 +42,6 @@ pub(crate) enum Want<'p> {
         role: &'p str,
     },
     Status(&'p str),
-    /// A metadata token.
-    Token,
 }
 
 /// Something to know about an instance.
@@ -47,52 +52,6 @@ pub(crate) enum About {
     Id,
     Region,
     Zone,
-}
-
-/// How a protocol spells its metadata tokens: lower-case header names.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TokenHeaders {
-    /// The life asked for and echoed, in seconds.
-    pub(crate) life: &'static str,
-    pub(crate) token: &'static str,
-}
-
-/// Methods that a path answers to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Methods {
-    Put,
-    Read,
-}
-
-impl Methods {
-    pub(crate) fn include(self, method: &Method) -> bool {
-        match self {
-            Self::Put => method == Method::PUT,
-            Self::Read => method == Method::GET || method == Method::HEAD,
-        }
-    }
-
-    /// The value of `Allow`.
-    pub(crate) fn allow(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Put => "PUT",
-            Self::Read => "GET, HEAD",
-        })
-    }
-}
-
-impl Want<'_> {
-    pub(crate) fn methods(self) -> Methods {
-        match self {
-            Self::DatedToken | Self::Token => Methods::Put,
-            Self::About(_)
-            | Self::Credentials(_)
-            | Self::Profile
-            | Self::Roles
-            | Self::Secretly { .. }
-            | Self::Status(_) => Methods::Read,
-        }
-    }
 }
 
 /// Why there is no success, before it takes a cloud's shape.
@@ -130,6 +89,15 @@ impl Trouble {
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
 
+/// One spelling of the headers by which clients get and show a metadata token.
+#[derive(Debug)]
+pub(crate) struct TokenHeaders {
+    /// With the PUT: for how many seconds.
+    pub(crate) lifetime: HeaderName,
+    /// With every GET: the token.
+    pub(crate) token: HeaderName,
+}
+
 /// A rendered refusal.
 #[derive(Debug)]
 pub(crate) struct Shaped {
@@ -140,7 +108,7 @@ pub(crate) struct Shaped {
 impl Protocol {
     /// Which of `served` a request belongs to and what it asks for; `Err` with the protocol whose
     /// clients use such paths, if none of them knows it. Several protocols know some paths: the
-    /// one whose token headers are there is meant, else one that needs none.
+    /// one whose token headers are there is meant, else one that has none.
     pub(crate) fn route<'p>(
         served: &[Self],
         path: &'p str,
@@ -151,14 +119,14 @@ impl Protocol {
             let Some(want) = protocol.want(path) else {
                 continue;
             };
-            if protocol
-                .token_headers()
+            let spellings = protocol.token_headers();
+            if spellings
                 .iter()
-                .any(|names| headers.contains_key(names.life) || headers.contains_key(names.token))
+                .any(|it| headers.contains_key(&it.lifetime) || headers.contains_key(&it.token))
             {
                 return Ok((protocol, want));
             }
-            if found.is_none() || protocol.token_headers().is_empty() {
+            if found.is_none() || spellings.is_empty() {
                 found = Some((protocol, want));
             }
         }
@@ -170,6 +138,8 @@ impl Protocol {
             Self::Alibaba => alibaba::route(path),
             Self::AwsContainer => aws_container::route(path),
             Self::AwsImds => aws_imds::route(path),
+            Self::Huawei => huawei::route(path),
+            Self::HuaweiContainer => huawei_container::route(path),
             Self::Native => native::route(path),
             Self::Tencent => tencent::route(path),
         }
@@ -183,6 +153,10 @@ impl Protocol {
             Self::Native
         } else if path.starts_with("aws/container") {
             Self::AwsContainer
+        } else if path.starts_with("huawei/container") {
+            Self::HuaweiContainer
+        } else if path.starts_with("openstack/") || path.starts_with("meta-data/latest/") {
+            Self::Huawei
         } else if begins(&["alibaba/", "latest/meta-data/ram/"]) && served.contains(&Self::Alibaba)
         {
             Self::Alibaba
@@ -190,19 +164,34 @@ impl Protocol {
             && served.contains(&Self::AwsImds)
         {
             Self::AwsImds
-        } else if served.contains(&Self::Tencent) {
-            Self::Tencent
+        } else if let Some(metadata) = served.iter().rfind(|it| it.is_metadata()) {
+            *metadata
         } else {
             served.first().copied().unwrap_or(Self::Native)
         }
     }
 
-    /// How it spells its metadata tokens; empty if it has none.
-    pub(crate) fn token_headers(self) -> &'static [TokenHeaders] {
-        match self {
-            Self::Alibaba => &[alibaba::TOKEN],
-            Self::AwsImds => &[aws_imds::TOKEN],
-            Self::AwsContainer | Self::Native | Self::Tencent => &[],
+    /// How what is wanted has to be asked for.
+    pub(crate) fn methods(self, want: Want<'_>) -> Methods {
+        match (self, want) {
+            (_, Want::DatedToken | Want::MetadataToken) => Methods::Put,
+            (Self::HuaweiContainer, Want::Credentials(_)) => Methods::Post,
+            (
+                Self::Alibaba
+                | Self::AwsContainer
+                | Self::AwsImds
+                | Self::Huawei
+                | Self::HuaweiContainer
+                | Self::Native
+                | Self::Tencent,
+                Want::About(_)
+                | Want::Credentials(_)
+                | Want::InstanceCredentials
+                | Want::Profile
+                | Want::Roles
+                | Want::Secretly { .. }
+                | Want::Status(_),
+            ) => Methods::Reading,
         }
     }
 
@@ -211,8 +200,12 @@ impl Protocol {
         match self {
             // The Go SDK of AWS gives up after 500 ms, most others after 1 s.
             Self::Alibaba | Self::AwsImds => Duration::from_millis(300),
-            // botocore gives up after 2 s.
-            Self::AwsContainer | Self::Native | Self::Tencent => Duration::from_millis(1500),
+            // botocore gives up after 2 s, Huawei's SDKs after 3 s.
+            Self::AwsContainer
+            | Self::Huawei
+            | Self::HuaweiContainer
+            | Self::Native
+            | Self::Tencent => Duration::from_millis(1500),
         }
     }
 
@@ -220,7 +213,22 @@ impl Protocol {
     pub(crate) fn content_type(self) -> HeaderValue {
         match self {
             Self::AwsImds => TEXT,
-            Self::Alibaba | Self::AwsContainer | Self::Native | Self::Tencent => JSON,
+            Self::Alibaba
+            | Self::AwsContainer
+            | Self::Huawei
+            | Self::HuaweiContainer
+            | Self::Native
+            | Self::Tencent => JSON,
+        }
+    }
+
+    /// The headers of this protocol's metadata tokens, if it has such.
+    pub(crate) fn token_headers(self) -> &'static [TokenHeaders] {
+        match self {
+            Self::Alibaba => &alibaba::TOKENS,
+            Self::AwsImds => &aws_imds::TOKENS,
+            Self::Huawei => &huawei::TOKENS,
+            Self::AwsContainer | Self::HuaweiContainer | Self::Native | Self::Tencent => &[],
         }
     }
 
@@ -230,6 +238,8 @@ impl Protocol {
             Self::Alibaba => &bodies.alibaba,
             Self::AwsContainer => &bodies.aws_container,
             Self::AwsImds => &bodies.aws_imds,
+            Self::Huawei => &bodies.huawei,
+            Self::HuaweiContainer => &bodies.huawei_container,
             Self::Native => &bodies.native,
             Self::Tencent => &bodies.tencent,
         }
@@ -241,6 +251,7 @@ impl Protocol {
             Self::Alibaba => alibaba::refusal(trouble, message),
             Self::AwsContainer => aws_container::refusal(trouble, message),
             Self::AwsImds => aws_imds::refusal(trouble, message),
+            Self::Huawei | Self::HuaweiContainer => huawei::refusal(trouble, message),
             Self::Native => native::refusal(trouble, message),
             Self::Tencent => tencent::refusal(trouble, message),
         }
@@ -252,7 +263,8 @@ impl Protocol {
             Self::Alibaba => &alibaba::HOSTS,
             Self::AwsContainer => &aws_container::HOSTS,
             Self::AwsImds => &aws_imds::HOSTS,
-            Self::Native => &[],
+            Self::Huawei => &huawei::HOSTS,
+            Self::HuaweiContainer | Self::Native => &[],
             Self::Tencent => &tencent::HOSTS,
         }
     }
@@ -274,7 +286,7 @@ fn list_or_role(rest: &str) -> Option<Want<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::http::{HeaderMap, HeaderValue, StatusCode};
+    use hyper::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
     use super::{About, Protocol, Trouble, Want};
 
@@ -286,7 +298,7 @@ mod tests {
     fn headers_tell_protocols_apart_that_share_a_path() {
         let with = |name: &'static str| {
             let headers = HeaderMap::from_iter([(
-                hyper::http::HeaderName::from_static(name),
+                HeaderName::from_static(name),
                 HeaderValue::from_static("1"),
             )]);
             move |path| Protocol::route(&Protocol::ALL, path, &headers).map(|(it, _)| it)
@@ -315,6 +327,21 @@ mod tests {
                 Want::Credentials("a"),
             ),
             ("/accesskey", Protocol::Tencent, Want::Roles),
+            (
+                "/huawei/container/a",
+                Protocol::HuaweiContainer,
+                Want::Credentials("a"),
+            ),
+            (
+                "/openstack/latest/securitykey",
+                Protocol::Huawei,
+                Want::InstanceCredentials,
+            ),
+            (
+                "/meta-data/latest/api/token",
+                Protocol::Huawei,
+                Want::MetadataToken,
+            ),
         ] {
             assert_eq!(route(&all, path), Ok((protocol, want)), "{path}");
         }
@@ -325,6 +352,14 @@ mod tests {
         assert_eq!(route(&all, "/v1/else"), Err(Protocol::Native));
         assert_eq!(route(&all, "/aws/container/"), Err(Protocol::AwsContainer));
         assert_eq!(route(&all, "/latest/meta-data/"), Err(Protocol::Tencent));
+        assert_eq!(
+            route(&all, "/openstack/latest/meta_data.json"),
+            Err(Protocol::Huawei)
+        );
+        assert_eq!(
+            route(&[Protocol::Huawei, Protocol::Native], "/"),
+            Err(Protocol::Huawei)
+        );
     }
 
     #[test]

@@ -56,7 +56,6 @@ pub(super) fn context(clock: &Arc<dyn Clock>) -> Arc<Context> {
         Arc::clone(clock),
         Arc::new(Metrics::new()),
         Arc::new(audit),
-        [7; 32].into(),
     ))
 }
 

@@ -64,14 +64,6 @@ async fn output_that_is_no_credentials_is_not_quoted() {
 }
 
 #[tokio::test]
-async fn only_tencent_is_asked_whose_credentials_were_printed() {
-    let setup = Setup::new();
-    let provider = setup.build(command(shell("true"), Cloud::Huawei));
-    let error = provider.identify(&temporary_keys()).await.unwrap_err();
-    assert_eq!(error.class, Class::Final);
-}
-
-#[tokio::test]
 async fn a_program_sees_a_bare_environment_and_no_input() {
     let seen = printed_by("env | grep -v -e ^_= -e ^PWD= -e ^SHLVL= -e ^OLDPWD= | sort; cat").await;
     assert_eq!(
