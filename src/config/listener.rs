@@ -16,7 +16,7 @@ use crate::name::Name;
 /// Names that socket units and metrics use for the daemon's own addresses.
 const RESERVED: [&str; 2] = ["admin", "metrics"];
 /// Protocols that later versions are to have.
-const LATER: [&str; 4] = ["alibaba", "aws-imds", "huawei", "huawei-container"];
+const LATER: [&str; 2] = ["alibaba", "aws-imds"];
 
 /// The roles of a configuration.
 #[derive(Debug)]
@@ -29,27 +29,11 @@ pub(super) struct Roles<'r, 'd> {
     pub(super) complete: bool,
 }
 
-/// What a protocol is for, where that matters to who may reach it.
-fn is_for_anybody(protocol: Protocol) -> bool {
-    match protocol {
-        // Behind a token, so not bound to this host.
-        Protocol::AwsContainer | Protocol::Native => true,
-        Protocol::Tencent => false,
-    }
-}
-
-fn is_container(protocol: Protocol) -> bool {
-    match protocol {
-        Protocol::AwsContainer => true,
-        Protocol::Native | Protocol::Tencent => false,
-    }
-}
-
-/// The metadata protocol that a cloud's SDKs speak, if this version has it.
-pub(super) fn metadata_protocol(cloud: Cloud) -> Option<Protocol> {
+/// The metadata protocol that a cloud's SDKs speak.
+pub(super) fn metadata_protocol(cloud: Cloud) -> Protocol {
     match cloud {
-        Cloud::Tencent => Some(Protocol::Tencent),
-        Cloud::Huawei => None,
+        Cloud::Huawei => Protocol::Huawei,
+        Cloud::Tencent => Protocol::Tencent,
     }
 }
 
@@ -107,9 +91,9 @@ pub(super) fn listener(
 /// Native, and the metadata protocol of each role's cloud where only this host can reach it.
 fn usual(vended: &[Name], roles: &Roles<'_, '_>, allow_remote: bool) -> BTreeSet<Protocol> {
     let clouds = vended.iter().filter_map(|name| roles.read.get(name));
-    let metadata = clouds.filter_map(|role| metadata_protocol(role.cloud));
+    let metadata = clouds.map(|role| metadata_protocol(role.cloud));
     metadata
-        .filter(|protocol| !allow_remote || is_for_anybody(*protocol))
+        .filter(|protocol| !allow_remote || !protocol.is_metadata())
         .chain([Protocol::Native])
         .collect()
 }
@@ -152,7 +136,7 @@ fn check_reach(
             "token",
             "`allow-remote = true` requires one: \"file:/PATH\"",
         );
-    } else if !has_token && let Some(container) = protocols.iter().find(|it| is_container(**it)) {
+    } else if !has_token && let Some(container) = protocols.iter().find(|it| it.is_container()) {
         let hint = format!(
             "protocol `{}` over TCP requires one: \"file:/PATH\", created if absent",
             container.as_str()
@@ -160,7 +144,7 @@ fn check_reach(
         table.missing("token", &hint);
     }
     if allow_remote
-        && let Some(local) = protocols.iter().find(|it| !is_for_anybody(**it))
+        && let Some(local) = protocols.iter().find(|it| it.is_metadata())
         && let Some(value) = table.get("protocols")
     {
         value.complain(

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! run         start, supervise, stop
+//! reload      a new configuration, applied as a difference
+//! parts       everything that runs, for whoever acts on it
 //! roles       the refreshers, and a new configuration applied to them
 //! operations  what operators ask for over the admin socket
 //! status      what `status` shows
@@ -16,6 +18,8 @@ mod files;
 mod hardening;
 mod metrics_access;
 mod operations;
+mod parts;
+mod reload;
 mod roles;
 mod run;
 mod signals;
@@ -23,5 +27,6 @@ mod status;
 mod surfaces;
 mod trial;
 
-pub use run::{RunError, run};
+pub use parts::RunError;
+pub use run::run;
 pub use trial::{Trial, try_roles};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::parts::Daemon;
 use super::roles::Managed;
-use super::run::Daemon;
 use super::status;
 use crate::admin::Operations;
 use crate::admin::api::{

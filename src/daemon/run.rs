@@ -3,71 +3,31 @@
 //! Two threads do the work. The data plane serves local clients from memory and never waits
 //! for anybody. This one, the control plane, refreshes, answers operators and takes signals.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
-use super::roles::Roles;
+use super::operations::Operator;
+use super::parts::{Daemon, RunError};
 use super::signals::{Request, Signals};
-use super::surfaces::Surfaces;
+use super::surfaces::Behind;
 use super::{files, hardening};
-use crate::admin::api::ListenerStatus;
-use crate::admin::metrics_server::Health;
-use crate::clock::{Clock, SystemClock, jumps};
-use crate::config::model::{Config, Listener, Principals};
+use crate::clock::jumps;
+use crate::config::model::{Config, Listener};
 use crate::config::{self, Loaded};
-use crate::listener::{Context, DataPlane, Ended, Inherited};
-use crate::observe::audit::{self, Audit, Peer};
+use crate::listener::Ended;
 use crate::observe::logging::{self, Logging};
-use crate::observe::metrics::Metrics;
-use crate::refresh::Shared;
-use crate::store::{Held, Refresh, Store};
+use crate::store::{Held, Refresh};
 
 /// READY is announced after this long even if a role has neither credentials nor an error: a
 /// cloud that hangs must not keep a machine's boot waiting.
 const LONGEST_START: Duration = Duration::from_secs(15);
 /// How often the supervisor looks around.
 const SUPERVISION: Duration = Duration::from_secs(5);
-
-/// Why the daemon ended, or never began.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The whole report on a wrong configuration.
-    #[error("{0}")]
-    Misconfigured(String),
-    /// Nothing could be served.
-    #[error("{0}")]
-    Unavailable(String),
-    /// A bug of ours.
-    #[error("{0}")]
-    Internal(String),
-}
-
-/// Everything that runs, for whoever acts on it.
-#[derive(Debug)]
-pub(super) struct Daemon {
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) config_file: PathBuf,
-    pub(super) started_at: SystemTime,
-    pub(super) roles: Roles,
-    pub(super) metrics: Arc<Metrics>,
-    plane: DataPlane,
-    surfaces: Surfaces,
-    health: Arc<Health>,
-    logging: Logging,
-    operators: Arc<ArcSwap<Principals>>,
-    config: Mutex<Arc<Config>>,
-    /// One reload at a time.
-    reloading: tokio::sync::Mutex<()>,
-    last_reload_succeeded: AtomicBool,
-}
 
 /// Runs the daemon until it is told to stop; calls `when_ready` once every role has credentials
 /// or a first error.
@@ -90,18 +50,11 @@ pub fn run(config_file: &Path, when_ready: impl FnOnce()) -> Result<(), RunError
 }
 
 /// The control plane's runtime: one thread is plenty for a call per role and hour.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| RunError::Internal(format!("cannot start a runtime: {error}")))
-}
-
-/// A key nobody else knows, so that an `ETag` tells nothing about the keys behind it.
-pub(super) fn random_key() -> io::Result<Arc<[u8]>> {
-    let mut key = [0_u8; 32];
-    getrandom::fill(&mut key).map_err(io::Error::other)?;
-    Ok(Arc::from(key))
 }
 
 impl Daemon {
@@ -121,7 +74,7 @@ impl Daemon {
         let config = daemon.config();
         daemon.open_listeners(&config).await?;
         daemon.roles.apply(&config).await;
-        daemon.surfaces.apply(&daemon, &config).await;
+        daemon.surfaces.open(behind(&daemon), &config).await;
         check_state_directory(&config);
         info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -145,56 +98,10 @@ impl Daemon {
         result
     }
 
-    fn build(
-        config_file: &Path,
-        config: Config,
-        logging: Logging,
-        jump_seen: watch::Receiver<u64>,
-    ) -> Result<Self, RunError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let metrics = Arc::new(Metrics::new());
-        let store = Arc::new(Store::default());
-        let internal = |error: io::Error| RunError::Internal(error.to_string());
-        let shared = Shared {
-            clock: Arc::clone(&clock),
-            metrics: Arc::clone(&metrics),
-            etag_key: random_key().map_err(internal)?,
-            jumps: jump_seen,
-            draw: fastrand::f64,
-        };
-        let context = Context::new(
-            Arc::clone(&store),
-            Arc::clone(&clock),
-            Arc::clone(&metrics),
-            Arc::new(Audit::new(Arc::clone(&clock))),
-        );
-        let plane = DataPlane::start(Arc::new(context), Inherited::new()).map_err(internal)?;
-        let waits_for = config
-            .roles
-            .keys()
-            .map(|name| format!("role {name}"))
-            .collect::<Vec<_>>();
-        Ok(Self {
-            started_at: clock.wall(),
-            config_file: config_file.to_owned(),
-            roles: Roles::new(store, shared, &config),
-            plane,
-            surfaces: Surfaces::default(),
-            health: Arc::new(Health::new(Arc::clone(&clock), waits_for)),
-            logging,
-            operators: Arc::new(ArcSwap::from_pointee(config.admin.operators.clone())),
-            config: Mutex::new(Arc::new(config)),
-            reloading: tokio::sync::Mutex::default(),
-            last_reload_succeeded: AtomicBool::new(true),
-            metrics,
-            clock,
-        })
-    }
-
     /// Each listener works or fails alone; only if none works there is no point in going on.
     async fn open_listeners(&self, config: &Config) -> Result<(), RunError> {
         let wanted: Vec<Listener> = config.listeners.values().cloned().collect();
-        self.plane.apply(wanted).await.map_err(plane_ended)?;
+        self.plane.apply(wanted).await?;
         if config.listeners.is_empty() || self.plane.any_listening() {
             return Ok(());
         }
@@ -227,7 +134,7 @@ impl Daemon {
                     error!(%failure, "a refresher ended by a bug");
                     return Err(RunError::Internal("a refresher ended by a bug".into()));
                 }
-                () = self.plane.ended() => return Err(plane_ended(Ended)),
+                () = self.plane.ended() => return Err(Ended.into()),
                 () = sleep(SUPERVISION) => {}
             }
         }
@@ -269,136 +176,17 @@ impl Daemon {
         when_ready();
         std::future::pending::<()>().await;
     }
-
-    // === reload ===
-
-    /// Reads the files again and applies them as a difference. Wrong files change nothing.
-    ///
-    /// # Errors
-    /// The whole report.
-    pub(super) async fn reload_configuration(
-        self: &Arc<Self>,
-    ) -> Result<(Vec<String>, Vec<String>), String> {
-        let _one_at_a_time = self.reloading.lock().await;
-        let loaded = config::load(&self.config_file).map_err(|report| {
-            self.reload_ended(false);
-            report.to_string()
-        })?;
-        let old = self.config();
-        let new = Arc::new(loaded.config);
-        let mut changes = config::diff(&old, &new);
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
-        if let Err(error) = self.logging.set_filter(&new.daemon.log) {
-            warn!(%error, "the log filter stays as it was");
-        }
-        self.operators.store(Arc::new(new.admin.operators.clone()));
-        // Roles first: a listener must find the roles it is to vend.
-        self.roles.apply(&new).await;
-        let listeners = new.listeners.values().cloned().collect();
-        if let Err(ended) = self.plane.apply(listeners).await {
-            error!(%ended, "the listeners stay as they were"); // the supervisor ends us
-        }
-        self.surfaces.apply(self, &new).await;
-        changes.extend(needs_restart(&old, &new));
-        let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-        self.reload_ended(true);
-        info!(changes = changes.len(), "configuration reloaded");
-        Ok((changes, warnings))
-    }
-
-    async fn reload_by_signal(self: &Arc<Self>) {
-        let subject = self.config_file.display().to_string();
-        match self.reload_configuration().await {
-            Ok((changes, warnings)) => {
-                for change in &changes {
-                    info!("{change}");
-                }
-                for warning in &warnings {
-                    warn!("{warning}");
-                }
-                audit::operator("reload", &Peer::default(), &subject, &"applied");
-            }
-            Err(report) => {
-                error!("the configuration is wrong; nothing was changed:\n{report}");
-                audit::operator("reload", &Peer::default(), &subject, &"refused");
-            }
-        }
-    }
-
-    fn reload_ended(&self, well: bool) {
-        self.last_reload_succeeded.store(well, Ordering::Relaxed);
-        self.metrics
-            .config_last_reload_successful
-            .set(i64::from(well));
-    }
-
-    // === for others ===
-
-    pub(super) fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn last_reload_succeeded(&self) -> bool {
-        self.last_reload_succeeded.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn health(&self) -> &Arc<Health> {
-        &self.health
-    }
-
-    pub(super) fn operators(&self) -> &Arc<ArcSwap<Principals>> {
-        &self.operators
-    }
-
-    pub(super) fn notes(&self) -> Vec<String> {
-        self.surfaces.troubles()
-    }
-
-    pub(super) fn listener_states(&self) -> Vec<ListenerStatus> {
-        let config = self.config();
-        self.plane
-            .state()
-            .into_iter()
-            .map(|state| {
-                let listener = config.listeners.get(state.name.as_str());
-                let protocols = listener.map(|it| it.protocols.iter());
-                let roles = listener.map(|it| it.roles.iter());
-                ListenerStatus {
-                    protocols: protocols
-                        .into_iter()
-                        .flatten()
-                        .map(|protocol| protocol.as_str().to_owned())
-                        .collect(),
-                    roles: roles
-                        .into_iter()
-                        .flatten()
-                        .map(ToString::to_string)
-                        .collect(),
-                    name: state.name.to_string(),
-                    address: state.address,
-                    state: state.state.as_str().to_owned(),
-                    error: state.error,
-                    connections: state.connections,
-                }
-            })
-            .collect()
-    }
 }
 
-fn plane_ended(ended: Ended) -> RunError {
-    RunError::Internal(ended.to_string())
-}
-
-/// What a reload cannot change.
-fn needs_restart(old: &Config, new: &Config) -> Option<String> {
-    let fixed = |config: &Config| {
-        (
-            config.daemon.log_format,
-            config.daemon.state_directory.clone(),
-        )
-    };
-    (fixed(old) != fixed(new))
-        .then(|| "`log-format` and `state-directory` change with the next restart".to_owned())
+/// What is behind the admin socket and the metrics address.
+fn behind(daemon: &Arc<Daemon>) -> Behind {
+    Behind {
+        operations: Arc::new(Operator(Arc::clone(daemon))),
+        operators: Arc::clone(&daemon.operators),
+        metrics: Arc::clone(&daemon.metrics),
+        health: Arc::clone(&daemon.health),
+        clock: Arc::clone(&daemon.clock),
+    }
 }
 
 /// A state directory that cannot be used is said at start, not when it is needed first.

@@ -4,20 +4,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics_access::MetricsAccess;
-use super::operations::Operator;
-use super::run::Daemon;
+use crate::admin::metrics_server::Health;
 use crate::admin::{Operations, metrics_server, server};
-use crate::config::model::{Admin, Config, Metrics};
+use crate::clock::Clock;
+use crate::config::model::{Admin, Config, Metrics as MetricsAddress, Principals};
 use crate::listener::bind;
+use crate::observe::metrics::Metrics;
 
 /// Pause between attempts to open a way in.
 const RETRY: Duration = Duration::from_secs(5);
@@ -28,8 +30,20 @@ const CLOSING: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Surfaces {
     admin: Mutex<Option<Open<Admin>>>,
-    metrics: Mutex<Option<Open<Metrics>>>,
+    metrics: Mutex<Option<Open<MetricsAddress>>>,
     troubles: Arc<Troubles>,
+    /// Set once. It holds the daemon that holds us: both live as long as the process.
+    behind: OnceLock<Behind>,
+}
+
+/// What is behind the ways in.
+#[derive(Clone, Debug)]
+pub(super) struct Behind {
+    pub(super) operations: Arc<dyn Operations>,
+    pub(super) operators: Arc<ArcSwap<Principals>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) health: Arc<Health>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// One way in that is kept open as configured.
@@ -45,31 +59,30 @@ struct Open<S> {
 struct Troubles(Mutex<BTreeMap<&'static str, String>>);
 
 impl Surfaces {
+    /// Opens both for the first time.
+    pub(super) async fn open(&self, behind: Behind, config: &Config) {
+        self.behind.get_or_init(|| behind);
+        self.apply(config).await;
+    }
+
     /// Opens, keeps or closes each as `config` says. What did not change stays open.
-    pub(super) async fn apply(&self, daemon: &Arc<Daemon>, config: &Config) {
+    pub(super) async fn apply(&self, config: &Config) {
+        let Some(behind) = self.behind.get() else {
+            return;
+        };
         // Who may operate is changed without opening anything anew.
         let same_socket = |open: &Admin, wanted: &Admin| {
             (&open.socket, &open.access) == (&wanted.socket, &wanted.access)
         };
         let admin = config.admin.clone();
         self.change(&self.admin, Some(admin), same_socket, |settings, stop| {
-            keep_admin(
-                Arc::clone(daemon),
-                settings,
-                Arc::clone(&self.troubles),
-                stop,
-            )
+            keep_admin(behind.clone(), settings, Arc::clone(&self.troubles), stop)
         })
         .await;
-        let same = |open: &Metrics, wanted: &Metrics| open == wanted;
+        let same = |open: &MetricsAddress, wanted: &MetricsAddress| open == wanted;
         let metrics = config.metrics.clone();
         self.change(&self.metrics, metrics, same, |settings, stop| {
-            keep_metrics(
-                Arc::clone(daemon),
-                settings,
-                Arc::clone(&self.troubles),
-                stop,
-            )
+            keep_metrics(behind.clone(), settings, Arc::clone(&self.troubles), stop)
         })
         .await;
     }
@@ -144,7 +157,7 @@ impl Troubles {
 }
 
 async fn keep_admin(
-    daemon: Arc<Daemon>,
+    behind: Behind,
     settings: Admin,
     troubles: Arc<Troubles>,
     stop: CancellationToken,
@@ -160,8 +173,7 @@ async fn keep_admin(
         match opened {
             Ok((listener, _path)) => {
                 troubles.over(WHAT);
-                let operators = Arc::clone(daemon.operators());
-                let operations: Arc<dyn Operations> = Arc::new(Operator(daemon));
+                let (operations, operators) = (behind.operations, behind.operators);
                 return server::serve(listener, operations, operators, stop).await;
             }
             Err(error) => troubles.tell(WHAT, &error),
@@ -173,14 +185,14 @@ async fn keep_admin(
 }
 
 async fn keep_metrics(
-    daemon: Arc<Daemon>,
-    settings: Metrics,
+    behind: Behind,
+    settings: MetricsAddress,
     troubles: Arc<Troubles>,
     stop: CancellationToken,
 ) {
     const WHAT: &str = "the metrics address cannot be opened";
     loop {
-        let access = MetricsAccess::new(&settings, Arc::clone(&daemon.clock));
+        let access = MetricsAccess::new(&settings, Arc::clone(&behind.clock));
         let opened = access.and_then(|access| {
             let listener = bind::tcp(settings.address).map_err(|error| error.to_string())?;
             Ok((listener, access))
@@ -189,8 +201,7 @@ async fn keep_metrics(
             Ok((listener, access)) => {
                 troubles.over(WHAT);
                 let guard = move |peer: SocketAddr, head: &_| access.check(peer, head);
-                let metrics = Arc::clone(&daemon.metrics);
-                let health = Arc::clone(daemon.health());
+                let (metrics, health) = (behind.metrics, behind.health);
                 return metrics_server::serve(listener, metrics, health, guard, stop).await;
             }
             Err(error) => troubles.tell(WHAT, &error),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::parts::random_key;
 use super::roles::Roles;
-use super::run::random_key;
 use crate::clock::{SystemClock, rfc3339_seconds};
 use crate::config::model::Config;
 use crate::credentials::shortened;

@@ -23,6 +23,7 @@ pub mod guard;
 pub mod host;
 mod inherited;
 mod live;
+pub mod metadata_token;
 mod plane;
 mod protocol;
 mod rules;
@@ -51,6 +52,7 @@ use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::Store;
 use board::Board;
+use metadata_token::MetadataTokens;
 use plane::{Command, Plane};
 use sock_diag::SockDiag;
 
@@ -61,6 +63,9 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub audit: Arc<Audit>,
+    /// Makes and checks the tokens of metadata protocols, with a key of this run's own unless
+    /// another is put in its place.
+    pub metadata_tokens: MetadataTokens,
     /// Asked who is at the other end of a TCP connection.
     kernel: Mutex<SockDiag>,
 }
@@ -79,6 +84,7 @@ impl Context {
             clock,
             metrics,
             audit,
+            metadata_tokens: MetadataTokens::random(),
             kernel: Mutex::default(),
         }
     }

@@ -39,8 +39,7 @@ impl Rules {
             .protocols
             .iter()
             .copied()
-            // Metadata services have no token, so they never leave the host.
-            .filter(|protocol| !config.allow_remote || *protocol != Protocol::Tencent)
+            .filter(|protocol| !(config.allow_remote && protocol.is_metadata()))
             .collect();
         let emulated: Vec<&'static str> = protocols
             .iter()
@@ -66,9 +65,11 @@ impl Rules {
     /// Whether a protocol's requests have to show the listener's token.
     pub(crate) fn needs_token(&self, protocol: Protocol) -> bool {
         match protocol {
-            Protocol::AwsContainer => !self.is_unix || self.token.is_some(),
+            Protocol::AwsContainer | Protocol::HuaweiContainer => {
+                !self.is_unix || self.token.is_some()
+            }
             Protocol::Native => self.is_remote,
-            Protocol::Tencent => false,
+            Protocol::Huawei | Protocol::Tencent => false,
         }
     }
 
@@ -77,10 +78,13 @@ impl Rules {
         let Some(token) = &self.token else {
             return false;
         };
-        // AWS clients send the bare token; ours may follow the usual custom.
+        // SDKs send the bare token; our own clients may follow the usual custom.
         let bare = match protocol {
             Protocol::Native => shown.strip_prefix(b"Bearer ").unwrap_or(shown),
-            Protocol::AwsContainer | Protocol::Tencent => shown,
+            Protocol::AwsContainer
+            | Protocol::Huawei
+            | Protocol::HuaweiContainer
+            | Protocol::Tencent => shown,
         };
         token.accepts(bare)
     }

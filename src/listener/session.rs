@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Identity, Refusal};
 use super::answer::{self, Answer};
-use super::guard::{self, Violation};
+use super::guard::{self, Methods, Violation};
 use super::live::Live;
+use super::metadata_token;
 use super::protocol::{self, Want, native};
 use super::rules::Rules;
 use crate::clock::BootTime;
@@ -84,17 +85,36 @@ impl Session {
         let (protocol, want) = match Protocol::route(&rules.protocols, &admitted.path) {
             Ok(found) => found,
             Err(protocol) => {
-                return Step::Done(self.refuse(
-                    protocol,
-                    StatusCode::NOT_FOUND,
-                    "there is nothing at this path",
-                ));
+                return Step::Done(match Methods::Reading.check(&parts.method) {
+                    Ok(()) => {
+                        let message = "there is nothing at this path";
+                        self.refuse(protocol, StatusCode::NOT_FOUND, message)
+                    }
+                    Err(violation) => self.refuse_request(protocol, violation),
+                });
             }
         };
+        if let Err(violation) = protocol.methods(want).check(&parts.method) {
+            return Step::Done(self.refuse_request(protocol, violation));
+        }
         if rules.needs_token(protocol) && !shows_token(&rules, protocol, parts) {
             return Step::Done(self.refuse_token(protocol));
         }
         match want {
+            Want::InstanceCredentials => {
+                if !self.shows_good_session(protocol, parts) {
+                    return Step::Done(self.refuse_session(protocol));
+                }
+                match rules
+                    .roles
+                    .first()
+                    .and_then(|name| self.role(&rules, name.as_str()))
+                {
+                    Some(role) => self.credentials(protocol, role, parts, admitted.query),
+                    None => Step::Done(self.no_such_role(protocol)),
+                }
+            }
+            Want::MetadataToken => Step::Done(self.begin_session(protocol, parts)),
             Want::Roles => Step::Done(self.list(protocol, &rules)),
             Want::Credentials(role) => match self.role(&rules, role) {
                 Some(role) => self.credentials(protocol, role, parts, admitted.query),
@@ -271,7 +291,10 @@ impl Session {
                 (protocol::JSON, native::roles(&listed))
             }
             // One name and nothing else: clients put what they read into the next path.
-            Protocol::AwsContainer | Protocol::Tencent => match rules.roles.first() {
+            Protocol::AwsContainer
+            | Protocol::Huawei
+            | Protocol::HuaweiContainer
+            | Protocol::Tencent => match rules.roles.first() {
                 Some(role) => (protocol::TEXT, role.as_str().to_owned().into()),
                 None => return self.no_such_role(protocol),
             },
@@ -326,7 +349,10 @@ impl Session {
         } else {
             self.live.denied(violation.reason());
         }
-        let answer = self.refuse(protocol, status, &violation.to_string());
+        let mut answer = self.refuse(protocol, status, &violation.to_string());
+        if let Violation::Method(methods) = violation {
+            answer = answer::allow(answer, methods);
+        }
         if violation.closes() {
             answer::closing(answer)
         } else {
@@ -341,6 +367,49 @@ impl Session {
             self.live.name
         );
         self.refuse(protocol, StatusCode::UNAUTHORIZED, &message)
+    }
+
+    /// Makes a metadata token, good for as long as the client asked.
+    fn begin_session(&self, protocol: Protocol, parts: &Parts) -> Answer {
+        let headers = protocol.token_headers();
+        let asked = headers.iter().find_map(|spelling| {
+            let value = parts.headers.get(&spelling.lifetime)?;
+            Some((&spelling.lifetime, metadata_token::lifetime(value)))
+        });
+        let Some((name, Some(lifetime))) = asked else {
+            let names = headers.iter().map(|spelling| spelling.lifetime.as_str());
+            let message = format!(
+                "a token is asked for with a lifetime of 1 to 21600 seconds in the header `{}`",
+                names.collect::<Vec<_>>().join("` or `")
+            );
+            return self.refuse(protocol, StatusCode::BAD_REQUEST, &message);
+        };
+        let now = self.live.context.clock.boot();
+        let tokens = &self.live.context.metadata_tokens;
+        let token = tokens.mint(&self.live.name, now, lifetime);
+        self.live.answered(protocol, StatusCode::OK, 1);
+        let mut answer = answer::with_body(StatusCode::OK, protocol::TEXT, token);
+        let echoed = HeaderValue::from(lifetime.as_secs());
+        answer.headers_mut().insert(name.clone(), echoed);
+        answer
+    }
+
+    /// Whether each metadata token that a request shows is good. One that shows none may pass:
+    /// half of the clients have none.
+    fn shows_good_session(&self, protocol: Protocol, parts: &Parts) -> bool {
+        let now = self.live.context.clock.boot();
+        let tokens = &self.live.context.metadata_tokens;
+        protocol
+            .token_headers()
+            .iter()
+            .flat_map(|spelling| parts.headers.get_all(&spelling.token))
+            .all(|shown| tokens.accept(&self.live.name, now, shown.as_bytes()))
+    }
+
+    fn refuse_session(&self, protocol: Protocol) -> Answer {
+        self.denied(protocol, "token");
+        let message = "this token is unknown here or has expired: ask for a new one";
+        self.refuse(protocol, StatusCode::UNAUTHORIZED, message)
     }
 
     /// A body that did not come in time.

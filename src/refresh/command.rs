@@ -5,11 +5,31 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::refresher::Settings;
+use crate::provider::Provider;
+use crate::schedule::Tuning;
 use crate::store::Role;
 
 /// Waiting commands per role; whoever sends more waits.
 const COMMANDS: usize = 16;
+
+/// What the configuration says about one role, as its refresher needs it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub provider: Arc<dyn Provider>,
+    pub tuning: Tuning,
+    pub expected_account: Option<String>,
+    pub lazy: bool,
+    /// The refresher of the role this one signs with.
+    pub source: Option<Handle>,
+}
+
+impl Settings {
+    /// What a plan depends on besides the lifetime.
+    #[must_use]
+    pub fn timing(&self) -> (Tuning, bool) {
+        (self.tuning, self.provider.mints())
+    }
+}
 
 /// What a refresher is asked to do.
 #[derive(Debug)]

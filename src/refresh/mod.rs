@@ -5,6 +5,7 @@
 //! adopt     whether a result becomes what we serve: pure
 //! show      what is told about a set, and when that changes: pure
 //! state     where a role stands, and what each event makes of it
+//! command   what a refresher is told, and the way to tell it
 //! attempt   one attempt: budget, time limit, immediate corrections, expected account
 //! refresher the loop around them; the role's only writer
 //! ```
@@ -20,5 +21,5 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, Handle, RefreshReply};
-pub use refresher::{Refresher, Settings, Shared};
+pub use command::{Command, Handle, RefreshReply, Settings};
+pub use refresher::{Refresher, Shared};

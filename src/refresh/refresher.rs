@@ -10,39 +10,21 @@ use tracing::{Instrument, info, info_span, warn};
 
 use super::adopt::{self, Circumstances, Verdict};
 use super::attempt::{Attempt, Outcome};
-use super::command::{Command, Handle, RefreshReply};
+use super::command::{Command, Handle, RefreshReply, Settings};
 use super::gauges;
 
 use super::state::{Moment, State};
 use crate::clock::{BootTime, Clock, RECHECK, jumps};
 use crate::credentials::{Obtained, shortened};
 use crate::observe::metrics::Metrics;
-use crate::provider::Provider;
 use crate::provider::error::ProviderError;
-use crate::schedule::{self, Tuning};
+use crate::schedule;
 use crate::store::{Held, Refresh, Role};
 
 /// `refresh` acts on a role at most this often.
 const FORCED_PAUSE: Duration = Duration::from_secs(10);
 /// A lazy role rests after this long without a request.
 const LAZY_REST: Duration = Duration::from_hours(1);
-
-/// What the configuration says about one role, as its refresher needs it.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub provider: Arc<dyn Provider>,
-    pub tuning: Tuning,
-    pub expected_account: Option<String>,
-    pub lazy: bool,
-    /// The refresher of the role this one signs with.
-    pub source: Option<Handle>,
-}
-
-impl Settings {
-    fn timing(&self) -> (Tuning, bool) {
-        (self.tuning, self.provider.mints())
-    }
-}
 
 /// What all refreshers share.
 #[derive(Clone, Debug)]

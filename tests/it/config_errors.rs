@@ -224,12 +224,12 @@ const TABLES: &[(&str, &str)] = &[
         "1: `provider` says nothing of where the credentials come from",
     ),
     (
-        "[role.app.provider.huawei-assume-agency]\n",
-        "1: provider `huawei-assume-agency` is not supported by this version",
+        "[role.app.provider.huawei-identity-center]\n",
+        "1: provider `huawei-identity-center` is not supported by this version",
     ),
     (
-        "[role.app]\nexpected-account = \"1\"\n[role.app.provider.command]\ncommand = [\"/x\"]\ncloud = \"huawei\"\n",
-        "2: `expected-account` cannot be checked for this cloud by this version",
+        "[role.app]\nexpected-account = \"a b\"\n[role.app.provider.command]\ncommand = [\"/x\"]\ncloud = \"huawei\"\n",
+        "2: `expected-account` must be the id of an account, in letters and digits",
     ),
     (
         "[role.a.provider.tencent-instance-metadata]\n[role.a.provider.command]\n",
@@ -705,7 +705,7 @@ fn what_is_unwise_is_warned_about() {
         ),
         (
             role("expected-account = \"2\"\n", "") + vended,
-            "6: `role-arn` is of account 1, so nothing will ever be adopted",
+            "6: its provider is of account 1, so nothing will ever be adopted",
         ),
         (
             role("", "duration = \"15m\"\n") + vended,

@@ -9,12 +9,11 @@
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest as _, Sha256};
-
 use super::refusal::Refusal;
 use super::request::{Common, Request};
 use crate::emulator::state::Moment;
 use crate::emulator::world::{Caller, World};
+use crate::provider::mac::sha256_hex;
 use crate::provider::tencent::signing;
 use crate::secret::Secret;
 
@@ -208,7 +207,7 @@ fn canonical_requests(
                 request.path,
                 request.query,
                 names.join(";"),
-                signing::hex(&Sha256::digest(payload)),
+                sha256_hex(payload),
             ));
         }
     }

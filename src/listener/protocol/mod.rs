@@ -4,12 +4,15 @@
 //! a renderer in [`crate::formats`].
 
 pub(crate) mod aws_container;
+pub(crate) mod huawei;
+pub(crate) mod huawei_container;
 pub(crate) mod native;
 pub(crate) mod tencent;
 
 use bytes::Bytes;
-use hyper::http::{HeaderValue, StatusCode};
+use hyper::http::{HeaderName, HeaderValue, StatusCode};
 
+use super::guard::Methods;
 use crate::config::model::Protocol;
 use crate::formats::Bodies;
 
@@ -17,6 +20,10 @@ use crate::formats::Bodies;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Want<'p> {
     Credentials(&'p str),
+    /// Those of "the instance role", which has no name in the path.
+    InstanceCredentials,
+    /// A token for the requests of one client, from now on.
+    MetadataToken,
     /// The roles that may be had here.
     Roles,
     Status(&'p str),
@@ -57,6 +64,15 @@ impl Trouble {
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
 
+/// One spelling of the headers by which clients get and show a metadata token.
+#[derive(Debug)]
+pub(crate) struct TokenHeaders {
+    /// With the PUT: for how many seconds.
+    pub(crate) lifetime: HeaderName,
+    /// With every GET: the token.
+    pub(crate) token: HeaderName,
+}
+
 /// A rendered refusal.
 #[derive(Debug)]
 pub(crate) struct Shaped {
@@ -71,6 +87,8 @@ impl Protocol {
         for &protocol in served {
             let want = match protocol {
                 Self::AwsContainer => aws_container::route(path),
+                Self::Huawei => huawei::route(path),
+                Self::HuaweiContainer => huawei_container::route(path),
                 Self::Native => native::route(path),
                 Self::Tencent => tencent::route(path),
             };
@@ -88,10 +106,38 @@ impl Protocol {
             Self::Native
         } else if path.starts_with("aws/container") {
             Self::AwsContainer
-        } else if served.contains(&Self::Tencent) {
-            Self::Tencent
+        } else if path.starts_with("huawei/container") {
+            Self::HuaweiContainer
+        } else if path.starts_with("openstack/") || path.starts_with("meta-data/latest/") {
+            Self::Huawei
+        } else if let Some(metadata) = served.iter().rfind(|it| it.is_metadata()) {
+            *metadata
         } else {
             served.first().copied().unwrap_or(Self::Native)
+        }
+    }
+
+    /// How what is wanted has to be asked for.
+    pub(crate) fn methods(self, want: Want<'_>) -> Methods {
+        match (self, want) {
+            (_, Want::MetadataToken) => Methods::Put,
+            (Self::HuaweiContainer, Want::Credentials(_)) => Methods::Post,
+            (
+                Self::AwsContainer
+                | Self::Huawei
+                | Self::HuaweiContainer
+                | Self::Native
+                | Self::Tencent,
+                Want::Credentials(_) | Want::InstanceCredentials | Want::Roles | Want::Status(_),
+            ) => Methods::Reading,
+        }
+    }
+
+    /// The headers of this protocol's metadata tokens, if it has such.
+    pub(crate) fn token_headers(self) -> &'static [TokenHeaders] {
+        match self {
+            Self::Huawei => &huawei::TOKENS,
+            Self::AwsContainer | Self::HuaweiContainer | Self::Native | Self::Tencent => &[],
         }
     }
 
@@ -99,6 +145,8 @@ impl Protocol {
     pub(crate) fn body(self, bodies: &Bodies) -> &Bytes {
         match self {
             Self::AwsContainer => &bodies.aws_container,
+            Self::Huawei => &bodies.huawei,
+            Self::HuaweiContainer => &bodies.huawei_container,
             Self::Native => &bodies.native,
             Self::Tencent => &bodies.tencent,
         }
@@ -108,6 +156,7 @@ impl Protocol {
     pub(crate) fn refusal(self, trouble: Trouble, message: &str) -> Shaped {
         match self {
             Self::AwsContainer => aws_container::refusal(trouble, message),
+            Self::Huawei | Self::HuaweiContainer => huawei::refusal(trouble, message),
             Self::Native => native::refusal(trouble, message),
             Self::Tencent => tencent::refusal(trouble, message),
         }
@@ -117,7 +166,8 @@ impl Protocol {
     pub(crate) fn emulated_hosts(self) -> &'static [&'static str] {
         match self {
             Self::AwsContainer => &aws_container::HOSTS,
-            Self::Native => &[],
+            Self::Huawei => &huawei::HOSTS,
+            Self::HuaweiContainer | Self::Native => &[],
             Self::Tencent => &tencent::HOSTS,
         }
     }
@@ -147,6 +197,21 @@ mod tests {
                 Want::Credentials("a"),
             ),
             ("/accesskey", Protocol::Tencent, Want::Roles),
+            (
+                "/huawei/container/a",
+                Protocol::HuaweiContainer,
+                Want::Credentials("a"),
+            ),
+            (
+                "/openstack/latest/securitykey",
+                Protocol::Huawei,
+                Want::InstanceCredentials,
+            ),
+            (
+                "/meta-data/latest/api/token",
+                Protocol::Huawei,
+                Want::MetadataToken,
+            ),
         ] {
             assert_eq!(Protocol::route(&all, path), Ok((protocol, want)), "{path}");
         }
@@ -162,6 +227,14 @@ mod tests {
         assert_eq!(
             Protocol::route(&all, "/latest/meta-data/"),
             Err(Protocol::Tencent)
+        );
+        assert_eq!(
+            Protocol::route(&all, "/openstack/latest/meta_data.json"),
+            Err(Protocol::Huawei)
+        );
+        assert_eq!(
+            Protocol::route(&[Protocol::Huawei, Protocol::Native], "/"),
+            Err(Protocol::Huawei)
         );
     }
 

@@ -1,32 +1,55 @@
 //! How long a session to ask for, when the role allows less than was configured.
 //!
-//! STS refuses a duration above a role's cap (`InvalidParameter.OverTimeError`) and does not say
-//! what the cap is, so the standard durations are tried downwards and the one that worked is
-//! remembered until a reload.
+//! Clouds refuse a duration above a role's cap and do not say what the cap is, so the standard
+//! durations are tried downwards and the one that worked is remembered until a reload.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use crate::provider::error::{Class, ProviderError};
 
 /// Durations that caps are usually set to, in seconds.
 const STANDARD: [u64; 6] = [43_200, 28_800, 7_200, 3_600, 1_800, 900];
 
 /// The duration to ask for, in seconds; it only ever goes down.
 #[derive(Debug)]
-pub(super) struct Ladder(AtomicU64);
+pub(in crate::provider) struct Ladder(AtomicU64);
 
 impl Ladder {
     /// Starts at what was configured.
-    pub(super) fn new(configured: Duration) -> Self {
+    pub(in crate::provider) fn new(configured: Duration) -> Self {
         Self(AtomicU64::new(configured.as_secs()))
     }
 
     /// What to ask for now.
-    pub(super) fn seconds(&self) -> u64 {
+    pub(in crate::provider) fn seconds(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// If a session of `asked` seconds was refused as too long, steps down and says so. `whose`
+    /// says what has the cap.
+    pub(in crate::provider) fn judge(
+        &self,
+        mut error: ProviderError,
+        asked: u64,
+        whose: &str,
+    ) -> ProviderError {
+        if error.class == Class::DurationTooLong {
+            error.message = if let Some(next) = self.step_down(asked) {
+                format!("{whose} allows no session of {asked} s; {next} s will be asked for")
+            } else {
+                error.class = Class::Final;
+                format!(
+                    "{whose} allows no session of even {asked} s, and nothing shorter is tried: \
+                     raise its maximum session duration"
+                )
+            };
+        }
+        error
+    }
+
     /// `refused` seconds were too long: the next lower standard duration, if there is one.
-    pub(super) fn step_down(&self, refused: u64) -> Option<u64> {
+    fn step_down(&self, refused: u64) -> Option<u64> {
         let lower = STANDARD.into_iter().find(|step| *step < refused)?;
         self.0.fetch_min(lower, Ordering::Relaxed);
         Some(lower)

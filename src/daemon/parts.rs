@@ -1,0 +1,172 @@
+//! Everything that runs, for whoever acts on it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::roles::Roles;
+use super::surfaces::Surfaces;
+use crate::admin::api::ListenerStatus;
+use crate::admin::metrics_server::Health;
+use crate::clock::{Clock, SystemClock};
+use crate::config::model::{Config, Principals};
+use crate::listener::{Context, DataPlane, Ended, Inherited};
+use crate::observe::audit::Audit;
+use crate::observe::logging::Logging;
+use crate::observe::metrics::Metrics;
+use crate::refresh::Shared;
+use crate::store::Store;
+
+/// Why the daemon ended, or never began.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The whole report on a wrong configuration.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// Nothing could be served.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A bug of ours.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Everything that runs, for whoever acts on it.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) config_file: PathBuf,
+    pub(super) started_at: SystemTime,
+    pub(super) roles: Roles,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) plane: DataPlane,
+    pub(super) surfaces: Surfaces,
+    pub(super) health: Arc<Health>,
+    pub(super) logging: Logging,
+    pub(super) operators: Arc<ArcSwap<Principals>>,
+    config: Mutex<Arc<Config>>,
+    /// One reload at a time.
+    pub(super) reloading: tokio::sync::Mutex<()>,
+    last_reload_succeeded: AtomicBool,
+}
+
+impl From<Ended> for RunError {
+    fn from(ended: Ended) -> Self {
+        Self::Internal(ended.to_string())
+    }
+}
+
+/// A key nobody else knows, so that an `ETag` tells nothing about the keys behind it.
+pub(super) fn random_key() -> io::Result<Arc<[u8]>> {
+    let mut key = [0_u8; 32];
+    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    Ok(Arc::from(key))
+}
+
+impl Daemon {
+    /// Puts the parts together; nothing listens or refreshes yet.
+    pub(super) fn build(
+        config_file: &Path,
+        config: Config,
+        logging: Logging,
+        jump_seen: watch::Receiver<u64>,
+    ) -> Result<Self, RunError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = Arc::new(Metrics::new());
+        let store = Arc::new(Store::default());
+        let internal = |error: io::Error| RunError::Internal(error.to_string());
+        let shared = Shared {
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            etag_key: random_key().map_err(internal)?,
+            jumps: jump_seen,
+            draw: fastrand::f64,
+        };
+        let context = Context::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            Arc::new(Audit::new(Arc::clone(&clock))),
+        );
+        let plane = DataPlane::start(Arc::new(context), Inherited::new()).map_err(internal)?;
+        let waits_for = config
+            .roles
+            .keys()
+            .map(|name| format!("role {name}"))
+            .collect::<Vec<_>>();
+        Ok(Self {
+            started_at: clock.wall(),
+            config_file: config_file.to_owned(),
+            roles: Roles::new(store, shared, &config),
+            plane,
+            surfaces: Surfaces::default(),
+            health: Arc::new(Health::new(Arc::clone(&clock), waits_for)),
+            logging,
+            operators: Arc::new(ArcSwap::from_pointee(config.admin.operators.clone())),
+            config: Mutex::new(Arc::new(config)),
+            reloading: tokio::sync::Mutex::default(),
+            last_reload_succeeded: AtomicBool::new(true),
+            metrics,
+            clock,
+        })
+    }
+
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn last_reload_succeeded(&self) -> bool {
+        self.last_reload_succeeded.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.surfaces.troubles()
+    }
+
+    pub(super) fn listener_states(&self) -> Vec<ListenerStatus> {
+        let config = self.config();
+        self.plane
+            .state()
+            .into_iter()
+            .map(|state| {
+                let listener = config.listeners.get(state.name.as_str());
+                let protocols = listener.map(|it| it.protocols.iter());
+                let roles = listener.map(|it| it.roles.iter());
+                ListenerStatus {
+                    protocols: protocols
+                        .into_iter()
+                        .flatten()
+                        .map(|protocol| protocol.as_str().to_owned())
+                        .collect(),
+                    roles: roles
+                        .into_iter()
+                        .flatten()
+                        .map(ToString::to_string)
+                        .collect(),
+                    name: state.name.to_string(),
+                    address: state.address,
+                    state: state.state.as_str().to_owned(),
+                    error: state.error,
+                    connections: state.connections,
+                }
+            })
+            .collect()
+    }
+
+    /// The configuration in force.
+    pub(super) fn set_config(&self, config: Arc<Config>) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    pub(super) fn reload_ended(&self, well: bool) {
+        self.last_reload_succeeded.store(well, Ordering::Relaxed);
+        self.metrics
+            .config_last_reload_successful
+            .set(i64::from(well));
+    }
+}
