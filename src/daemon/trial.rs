@@ -37,6 +37,7 @@ pub async fn try_roles(config: &Config) -> std::io::Result<Vec<Trial>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Arc::new(Metrics::new());
     let shared = Shared {
+        changed: Arc::default(),
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         etag_key: random_key()?,

@@ -13,11 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::book::{Decision, Portal, PortalAccount, PortalRole, Waiting, make_room};
-use super::{Answered, query, scripted};
+use super::{Answered, JSON, query};
+use crate::credentials::Cloud;
 use crate::emulator::random::Random;
-use crate::emulator::respond::Reply;
+use crate::emulator::respond::{Manner, reply};
 use crate::emulator::state::{Moment, State};
-use crate::emulator::sts::Refusal;
 use crate::emulator::world::{Caller, Issue};
 
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -402,7 +402,7 @@ fn credentials(state: &State, head: &Parts, moment: Moment) -> io::Result<Answer
             "no permission for this agency",
         ));
     };
-    let issued = state.with_world(|world| {
+    let issued = state.with_huawei(|world| {
         world.ledger.issue(Issue {
             caller: Caller::Role {
                 account: id.clone(),
@@ -411,6 +411,7 @@ fn credentials(state: &State, head: &Parts, moment: Moment) -> io::Result<Answer
                 session: "portal".to_owned(),
                 requester: id.clone(),
             },
+            cloud: Cloud::Huawei,
             lifetime: Duration::from_secs(role.session_seconds),
             now: moment,
             twist: None,
@@ -442,8 +443,13 @@ fn body(code: &str, message: &str) -> Value {
     json!({ "error_code": code, "error_msg": message, "request_id": "emulated" })
 }
 
-/// A scripted error in this API's shape.
-#[expect(clippy::unnecessary_wraps, reason = "as those who strike call it")]
-pub(super) fn fault_error(refusal: &Refusal) -> io::Result<Reply> {
-    Ok(scripted(refusal, body(&refusal.code, &refusal.message)))
-}
+/// How scripted errors look here.
+pub(super) const MANNER: Manner = Manner {
+    error: |code, message, status| {
+        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+        Ok(reply(status, JSON, body(code, message).to_string()))
+    },
+    throttled: ("APIGW.0308", "The throttling threshold has been reached."),
+    broken: ("IIC.1006", "As scripted."),
+};

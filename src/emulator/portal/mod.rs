@@ -18,7 +18,6 @@ use serde_json::Value;
 
 use super::respond::{Reply, begin, cut, dated, early, moment, outcome_of, reply, strike};
 use super::state::{Moment, State};
-use super::sts::Refusal;
 use super::wire::ResetSwitch;
 pub use book::{Decision, Person, Portal, PortalAccount, PortalRole, Rules};
 
@@ -69,11 +68,11 @@ pub(super) async fn respond(
         tokio::time::sleep(fault.delay()).await;
         if let Some(outcome) = early(fault) {
             finish(&outcome);
-            let error = match call {
-                Call::Huawei(_) => huawei::fault_error,
-                Call::Tencent(_) => tencent::fault_error,
+            let manner = match call {
+                Call::Huawei(_) => &huawei::MANNER,
+                Call::Tencent(_) => &tencent::MANNER,
             };
-            return strike(state, reset, fault, error).await;
+            return strike(state, reset, fault, manner).await;
         }
     }
     let moment = moment(state, fault.as_ref());
@@ -124,14 +123,4 @@ fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (decoded(name), decoded(value)))
         .collect()
-}
-
-/// The message of a scripted error, in a portal's own shape.
-fn scripted(refusal: &Refusal, body: Value) -> Reply {
-    let status = if refusal.code.starts_with("RequestLimitExceeded") {
-        StatusCode::TOO_MANY_REQUESTS
-    } else {
-        StatusCode::BAD_REQUEST
-    };
-    reply(status, JSON, body.to_string())
 }

@@ -13,10 +13,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::book::{Decision, Portal, PortalAccount, PortalRole, is_state};
-use super::{Answered, scripted};
-use crate::emulator::respond::Reply;
+use super::{Answered, JSON};
+use crate::emulator::respond::{BROKEN, Manner, THROTTLED, reply};
 use crate::emulator::state::{Moment, State};
-use crate::emulator::sts::{self, Refusal};
+use crate::emulator::tencent;
 use crate::emulator::world::{Role, SamlProvider, Trusted};
 
 /// Number of the one Identity Center there is.
@@ -312,12 +312,12 @@ fn assume(state: &State, body: &[u8], moment: Moment) -> Result<Value, Value> {
     }
     let parameters = Value::Object(fields).to_string();
     let answered = state.with_world(|world| {
-        let context = sts::Context {
+        let context = tencent::Context {
             world,
             moment,
             twist: None,
         };
-        sts::assume_role_with_saml(context, parameters.as_bytes())
+        tencent::assume_role_with_saml(context, parameters.as_bytes())
     });
     if let Some(role) = &answered.issued_role {
         state.with_calls(|calls| calls.issued(role));
@@ -333,11 +333,12 @@ fn is_uuid(text: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
-/// A scripted error in the gateway's shape.
-#[expect(clippy::unnecessary_wraps, reason = "as those who strike call it")]
-pub(super) fn fault_error(refusal: &Refusal) -> io::Result<Reply> {
-    Ok(scripted(
-        refusal,
-        object_error(&refusal.code, &refusal.message),
-    ))
-}
+/// How scripted errors look here.
+pub(super) const MANNER: Manner = Manner {
+    error: |code, message, _| {
+        let body = object_error(code, message).to_string();
+        Ok(reply(StatusCode::OK, JSON, body))
+    },
+    throttled: THROTTLED,
+    broken: BROKEN,
+};
