@@ -221,7 +221,8 @@ pub(super) struct Whoami {
 #[derive(Args, Debug)]
 pub(super) struct Login {
     /// Which login of the configuration
-    pub(super) login: Name,
+    #[arg(value_name = "LOGIN")]
+    pub(super) name: Name,
 
     /// Show accounts and permission sets behind it instead
     #[arg(long, conflicts_with = "browser")]
@@ -239,7 +240,8 @@ pub(super) struct Login {
 #[derive(Args, Debug)]
 pub(super) struct Logout {
     /// Which login of the configuration
-    pub(super) login: Name,
+    #[arg(value_name = "LOGIN")]
+    pub(super) name: Name,
 }
 
 #[derive(Args, Debug)]
