@@ -400,6 +400,8 @@ pub struct Listener {
     /// For Unix sockets.
     pub access: SocketAccess,
     pub allow_remote: bool,
+    /// Whether `aws-imds` answers requests without a token.
+    pub imds_v1: bool,
     /// What clients are told that ask what they run on; `None`: they are not told.
     pub instance: Option<Instance>,
 }
@@ -421,7 +423,9 @@ pub enum Address {
 /// A wire format clients speak.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Protocol {
+    Alibaba,
     AwsContainer,
+    AwsImds,
     Huawei,
     HuaweiContainer,
     Native,
@@ -430,8 +434,10 @@ pub enum Protocol {
 
 impl Protocol {
     /// Every protocol, in the order of their names.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
+        Self::Alibaba,
         Self::AwsContainer,
+        Self::AwsImds,
         Self::Huawei,
         Self::HuaweiContainer,
         Self::Native,
@@ -443,7 +449,7 @@ impl Protocol {
     pub fn is_container(self) -> bool {
         match self {
             Self::AwsContainer | Self::HuaweiContainer => true,
-            Self::Huawei | Self::Native | Self::Tencent => false,
+            Self::Alibaba | Self::AwsImds | Self::Huawei | Self::Native | Self::Tencent => false,
         }
     }
 
@@ -452,7 +458,7 @@ impl Protocol {
     #[must_use]
     pub fn is_metadata(self) -> bool {
         match self {
-            Self::Huawei | Self::Tencent => true,
+            Self::Alibaba | Self::AwsImds | Self::Huawei | Self::Tencent => true,
             Self::AwsContainer | Self::HuaweiContainer | Self::Native => false,
         }
     }
@@ -461,7 +467,9 @@ impl Protocol {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Alibaba => "alibaba",
             Self::AwsContainer => "aws-container",
+            Self::AwsImds => "aws-imds",
             Self::Huawei => "huawei",
             Self::HuaweiContainer => "huawei-container",
             Self::Native => "native",

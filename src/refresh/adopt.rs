@@ -150,7 +150,7 @@ mod tests {
         let now = BootTime::new(Duration::from_secs(NOW));
         // 4 s on the way, and up to one that `Date` does not tell
         assert_eq!(set.remaining(now), Duration::from_secs(3595));
-        assert_eq!(set.lifetime(), Duration::from_secs(3600));
+        assert_eq!(set.lifetime(), Duration::from_hours(1));
         assert_eq!(set.generation, 1000);
     }
 

@@ -32,6 +32,7 @@ fn listener(name: &str, address: Address) -> Listener {
             group: None,
         },
         allow_remote: false,
+        imds_v1: false,
         instance: None,
     }
 }

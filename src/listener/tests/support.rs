@@ -125,6 +125,7 @@ pub(super) fn listener(name: &str, address: Address) -> Listener {
             group: None,
         },
         allow_remote: false,
+        imds_v1: false,
         instance: None,
     }
 }

@@ -7,9 +7,8 @@
 mod actions;
 mod arn;
 mod authorize;
-mod jwt;
 mod limits;
-mod parameters;
+pub(super) mod metadata;
 mod policy;
 mod refusal;
 mod request;
@@ -18,11 +17,11 @@ mod saml;
 use serde_json::{Map, Value};
 
 use super::faults::Twist;
+use super::parameters::Parameters;
 use super::state::Moment;
 use super::world::World;
 use crate::credentials::shortened;
 use actions::Done;
-use parameters::Parameters;
 pub(super) use refusal::Refusal;
 use request::Common;
 pub(super) use request::{Action, Request};
