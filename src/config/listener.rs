@@ -15,9 +15,6 @@ use crate::name::Name;
 
 /// Names that socket units and metrics use for the daemon's own addresses.
 const RESERVED: [&str; 2] = ["admin", "metrics"];
-/// Protocols that later versions are to have.
-const LATER: [&str; 2] = ["alibaba", "aws-imds"];
-
 /// The roles of a configuration.
 #[derive(Debug)]
 pub(super) struct Roles<'r, 'd> {
@@ -62,14 +59,24 @@ pub(super) fn listener(
     let token = table.optional("token", |value| value.parsed(values::file_reference));
     let access = access::socket(&mut table);
     let allow_remote = table.optional("allow-remote", Value::flag).unwrap_or(false);
+    let imds_v1 = table.get("imds-v1");
     let instance = table.optional("instance", instance);
-    table.not_yet("imds-v1");
 
     let protocols = match (protocols, &chosen) {
         (Some(protocols), _) => protocols,
         (None, Some(_)) => BTreeSet::new(), // wrong, and noted
         (None, None) => usual(vended.as_deref().unwrap_or_default(), roles, allow_remote),
     };
+    let may_be_v1 = imds_v1.as_ref().and_then(Value::flag).unwrap_or(false);
+    if may_be_v1
+        && !protocols.contains(&Protocol::AwsImds)
+        && let Some(value) = &imds_v1
+    {
+        value.complain(
+            Complaint::new("means nothing without the protocol `aws-imds`")
+                .hint("name \"aws-imds\" in `protocols`, or take it out"),
+        );
+    }
     if let Some(address) = &address {
         check_reach(&mut table, address, allow_remote, &protocols);
     }
@@ -84,6 +91,7 @@ pub(super) fn listener(
         token,
         access,
         allow_remote,
+        imds_v1: may_be_v1,
         instance,
     })
 }
@@ -170,14 +178,9 @@ fn protocols(value: &Value<'_, '_>) -> Option<BTreeSet<Protocol>> {
 
 fn protocol(text: &str) -> Result<Protocol, Complaint> {
     let known = Protocol::ALL.into_iter().find(|it| it.as_str() == text);
-    known.ok_or_else(|| {
-        if LATER.contains(&text) {
-            return Complaint::new(format!("contains `{text}`, not supported by this version"));
-        }
-        Complaint {
-            text: format!("contains `{}`, which is no protocol", quotable(text)),
-            hint: suggestion(text, Protocol::ALL.iter().map(|it| it.as_str())),
-        }
+    known.ok_or_else(|| Complaint {
+        text: format!("contains `{}`, which is no protocol", quotable(text)),
+        hint: suggestion(text, Protocol::ALL.iter().map(|it| it.as_str())),
     })
 }
 

@@ -55,6 +55,8 @@ pub struct Admin {
 pub struct SocketAccess {
     /// Permission bits, e.g. `0o660`.
     pub mode: u32,
+    /// Whether the configuration says so: an inherited socket must agree only with what is said.
+    pub mode_is_set: bool,
     /// `None`: as the process.
     pub owner: Option<u32>,
     pub group: Option<u32>,
@@ -398,6 +400,8 @@ pub struct Listener {
     /// For Unix sockets.
     pub access: SocketAccess,
     pub allow_remote: bool,
+    /// Whether `aws-imds` answers requests without a token.
+    pub imds_v1: bool,
     /// What clients are told that ask what they run on; `None`: they are not told.
     pub instance: Option<Instance>,
 }
@@ -419,7 +423,9 @@ pub enum Address {
 /// A wire format clients speak.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Protocol {
+    Alibaba,
     AwsContainer,
+    AwsImds,
     Huawei,
     HuaweiContainer,
     Native,
@@ -428,8 +434,10 @@ pub enum Protocol {
 
 impl Protocol {
     /// Every protocol, in the order of their names.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
+        Self::Alibaba,
         Self::AwsContainer,
+        Self::AwsImds,
         Self::Huawei,
         Self::HuaweiContainer,
         Self::Native,
@@ -441,7 +449,7 @@ impl Protocol {
     pub fn is_container(self) -> bool {
         match self {
             Self::AwsContainer | Self::HuaweiContainer => true,
-            Self::Huawei | Self::Native | Self::Tencent => false,
+            Self::Alibaba | Self::AwsImds | Self::Huawei | Self::Native | Self::Tencent => false,
         }
     }
 
@@ -450,7 +458,7 @@ impl Protocol {
     #[must_use]
     pub fn is_metadata(self) -> bool {
         match self {
-            Self::Huawei | Self::Tencent => true,
+            Self::Alibaba | Self::AwsImds | Self::Huawei | Self::Tencent => true,
             Self::AwsContainer | Self::HuaweiContainer | Self::Native => false,
         }
     }
@@ -459,7 +467,9 @@ impl Protocol {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Alibaba => "alibaba",
             Self::AwsContainer => "aws-container",
+            Self::AwsImds => "aws-imds",
             Self::Huawei => "huawei",
             Self::HuaweiContainer => "huawei-container",
             Self::Native => "native",

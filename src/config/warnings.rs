@@ -164,13 +164,14 @@ fn open_socket(listener: &Listener, findings: &Findings<'_>) {
     }
 }
 
-/// The life below which clients of a protocol ask again at every use: the COS tools, botocore and
-/// Huawei's SDKs are the most eager ones.
+/// The life below which clients of a protocol ask again at every use, or (botocore on instance
+/// metadata) take a set for longer-lived than it is: the most eager client counts.
 fn window(protocol: Protocol) -> Option<Duration> {
     match protocol {
         Protocol::Huawei | Protocol::HuaweiContainer => Some(Duration::from_mins(40)),
         Protocol::Tencent => Some(Duration::from_mins(10)),
-        Protocol::AwsContainer => Some(Duration::from_mins(15)),
+        Protocol::Alibaba | Protocol::AwsContainer => Some(Duration::from_mins(15)),
+        Protocol::AwsImds => Some(Duration::from_mins(25)),
         Protocol::Native => None,
     }
 }

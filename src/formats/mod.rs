@@ -4,6 +4,7 @@
 //! A body is written straight into one buffer that is wiped when the last response that uses it
 //! is done; no copy of a secret is left behind by the rendering.
 
+pub mod alibaba;
 pub mod aws;
 pub mod huawei;
 pub mod native;
@@ -31,7 +32,9 @@ pub struct Rendering<'a> {
 /// Answers ready to send. The bytes are wiped when the last response that uses them is done.
 #[derive(Clone)]
 pub struct Bodies {
+    pub alibaba: Bytes,
     pub aws_container: Bytes,
+    pub aws_imds: Bytes,
     pub huawei: Bytes,
     pub huawei_container: Bytes,
     pub native: Bytes,
@@ -43,7 +46,9 @@ impl Bodies {
     #[must_use]
     pub fn render(rendering: Rendering<'_>) -> Self {
         Self {
+            alibaba: Bytes::from_owner(alibaba::credentials(rendering)),
             aws_container: Bytes::from_owner(aws::container(rendering)),
+            aws_imds: Bytes::from_owner(aws::instance_metadata(rendering)),
             huawei: Bytes::from_owner(huawei::metadata(rendering)),
             huawei_container: Bytes::from_owner(huawei::container(rendering)),
             native: Bytes::from_owner(native::credentials(rendering)),
@@ -153,7 +158,9 @@ mod tests {
         with_rendering(|rendering| {
             let bodies = Bodies::render(rendering);
             for body in [
+                &bodies.alibaba,
                 &bodies.aws_container,
+                &bodies.aws_imds,
                 &bodies.huawei,
                 &bodies.huawei_container,
                 &bodies.native,

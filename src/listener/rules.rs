@@ -8,7 +8,7 @@ use super::access::Admission;
 use super::host::Hosts;
 use super::token::{Token, TokenError};
 use crate::clock::Clock;
-use crate::config::model::{Address, Listener, Protocol};
+use crate::config::model::{Address, Instance, Listener, Protocol};
 use crate::name::Name;
 
 /// Replaced whole at a reload; connections ask the newest.
@@ -24,6 +24,9 @@ pub(crate) struct Rules {
     /// The same, to be asked.
     pub(crate) served: BTreeSet<Name>,
     pub(crate) token: Option<Arc<Token>>,
+    /// Whether metadata of AWS is answered without its token.
+    imds_v1: bool,
+    pub(crate) instance: Instance,
     is_remote: bool,
     is_unix: bool,
 }
@@ -57,6 +60,8 @@ impl Rules {
             roles: config.roles.clone(),
             served: config.roles.iter().cloned().collect(),
             token,
+            imds_v1: config.imds_v1,
+            instance: config.instance.clone().unwrap_or_default(),
             is_remote: config.allow_remote,
             is_unix: matches!(config.address, Address::Unix(_)),
         }
@@ -69,8 +74,13 @@ impl Rules {
                 !self.is_unix || self.token.is_some()
             }
             Protocol::Native => self.is_remote,
-            Protocol::Huawei | Protocol::Tencent => false,
+            Protocol::Alibaba | Protocol::AwsImds | Protocol::Huawei | Protocol::Tencent => false,
         }
+    }
+
+    /// Whether it has to be read with a metadata token; a wrong one is refused in any case.
+    pub(crate) fn needs_metadata_token(&self, protocol: Protocol) -> bool {
+        protocol == Protocol::AwsImds && !self.imds_v1
     }
 
     /// Whether an `Authorization` header shows it. Without a token there is nothing to show.
@@ -81,7 +91,9 @@ impl Rules {
         // SDKs send the bare token; our own clients may follow the usual custom.
         let bare = match protocol {
             Protocol::Native => shown.strip_prefix(b"Bearer ").unwrap_or(shown),
-            Protocol::AwsContainer
+            Protocol::Alibaba
+            | Protocol::AwsContainer
+            | Protocol::AwsImds
             | Protocol::Huawei
             | Protocol::HuaweiContainer
             | Protocol::Tencent => shown,

@@ -465,14 +465,10 @@ const LISTENERS: &[(&str, &str)] = &[
         "{tcp}protocols = [\"tencnt\"]\n",
         "12: `protocols` contains `tencnt`, which is no protocol | did you mean `tencent`?",
     ),
-    (
-        "{tcp}protocols = [\"aws-imds\"]\n",
-        "12: `protocols` contains `aws-imds`, not supported by this version",
-    ),
     ("{tcp}protocols = []\n", "12: `protocols` is empty"),
     (
         "{tcp}imds-v1 = true\n",
-        "12: `imds-v1` is not supported by this version",
+        "12: `imds-v1` means nothing without the protocol `aws-imds`",
     ),
     (
         "{tcp}mode = \"0660\"\n",
