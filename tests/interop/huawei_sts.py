@@ -104,8 +104,9 @@ def refused(status, code, call, text=""):
 
 
 def near(expiration, seconds):
-    end = datetime.datetime.strptime(expiration, "%Y-%m-%dT%H:%M:%S.%fZ")
-    left = (end - datetime.datetime.utcnow()).total_seconds()
+    if isinstance(expiration, str):  # which the SDK makes of it only where dateutil is missing
+        expiration = datetime.datetime.fromisoformat(expiration)
+    left = (expiration - datetime.datetime.now(datetime.UTC)).total_seconds()
     if not seconds - 30 <= left <= seconds + 5:
         raise AssertionError(f"{left:.0f} s of life, expected about {seconds}")
 
