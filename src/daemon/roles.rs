@@ -12,6 +12,7 @@ use crate::config::model::{self, Config, Source};
 use crate::credentials::CredentialSet;
 use crate::login::Logins;
 use crate::name::Name;
+use crate::observe::metrics::EndpointLabels;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
 use crate::refresh::{Handle, Refresher, Settings, Shared};
@@ -176,6 +177,18 @@ impl Roles {
     #[must_use]
     pub(super) fn get(&self, name: &str) -> Option<Managed> {
         lock(&self.entries).get(name).map(Entry::managed)
+    }
+
+    /// Sets the gauges to what each endpoint's clock showed last.
+    pub(super) fn show_clock_skews(&self) {
+        for (endpoint, seconds) in self.context.clock_skews() {
+            #[expect(clippy::cast_precision_loss, reason = "an offset fits 52 bits")]
+            self.shared
+                .metrics
+                .upstream_clock_skew
+                .get_or_create(&EndpointLabels { endpoint })
+                .set(seconds as f64);
+        }
     }
 
     /// Files whose change concerns a role.
