@@ -44,6 +44,7 @@ pub(super) struct Daemon {
     pub(super) started_at: SystemTime,
     pub(super) roles: Roles,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) audit: Arc<Audit>,
     pub(super) plane: DataPlane,
     pub(super) surfaces: Surfaces,
     pub(super) health: Arc<Health>,
@@ -87,11 +88,12 @@ impl Daemon {
             jumps: jump_seen,
             draw: fastrand::f64,
         };
+        let audit = Arc::new(Audit::new(Arc::clone(&clock)));
         let context = Context::new(
             Arc::clone(&store),
             Arc::clone(&clock),
             Arc::clone(&metrics),
-            Arc::new(Audit::new(Arc::clone(&clock))),
+            Arc::clone(&audit),
         );
         let plane = DataPlane::start(Arc::new(context), Inherited::new()).map_err(internal)?;
         let waits_for = config
@@ -112,6 +114,7 @@ impl Daemon {
             reloading: tokio::sync::Mutex::default(),
             last_reload_succeeded: AtomicBool::new(true),
             metrics,
+            audit,
             clock,
         })
     }

@@ -147,7 +147,10 @@ impl Daemon {
         let begun = Instant::now();
         self.surfaces.stop();
         self.plane.drain(grace).await;
-        info!(took_ms = begun.elapsed().as_millis(), "stopped");
+        info!(
+            took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "stopped"
+        );
     }
 
     /// Ready once every role has credentials or a first error, rests, or took too long.
@@ -186,6 +189,7 @@ fn behind(daemon: &Arc<Daemon>) -> Behind {
         metrics: Arc::clone(&daemon.metrics),
         health: Arc::clone(&daemon.health),
         clock: Arc::clone(&daemon.clock),
+        audit: Arc::clone(&daemon.audit),
     }
 }
 

@@ -19,10 +19,11 @@ use crate::admin::{Operations, metrics_server, server};
 use crate::clock::Clock;
 use crate::config::model::{Admin, Config, Metrics as MetricsAddress, Principals};
 use crate::listener::bind;
+use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 
 /// Pause between attempts to open a way in.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_secs(2);
 /// How long a way in may take to let its answers finish when it is closed.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -44,6 +45,7 @@ pub(super) struct Behind {
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) audit: Arc<Audit>,
 }
 
 /// One way in that is kept open as configured.
@@ -192,7 +194,12 @@ async fn keep_metrics(
 ) {
     const WHAT: &str = "the metrics address cannot be opened";
     loop {
-        let access = MetricsAccess::new(&settings, Arc::clone(&behind.clock));
+        let access = MetricsAccess::new(
+            &settings,
+            Arc::clone(&behind.clock),
+            Arc::clone(&behind.metrics),
+            Arc::clone(&behind.audit),
+        );
         let opened = access.and_then(|access| {
             let listener = bind::tcp(settings.address).map_err(|error| error.to_string())?;
             Ok((listener, access))
