@@ -14,7 +14,7 @@ use super::args::Format;
 use super::output;
 use crate::clock::{BootTime, rfc3339_seconds};
 use crate::credentials::{Cloud, CredentialSet, Keys};
-use crate::formats::{Rendering, aws, native, tencent};
+use crate::formats::{Rendering, aws, huawei, native, tencent};
 use crate::name::Name;
 use crate::secret::Secret;
 
@@ -99,7 +99,7 @@ impl Served {
         match format {
             Format::Aws => line(aws::container(rendering)),
             Format::Env => line(self.env()),
-            Format::Huawei => line(self.huawei()),
+            Format::Huawei => line(huawei::metadata(rendering)),
             Format::Json => line(native::credentials(rendering)),
             Format::Process => line(self.process()),
             Format::Tencent => line(tencent::metadata(rendering)),
@@ -116,21 +116,6 @@ impl Served {
             "SecretAccessKey": keys.secret_access_key.expose(),
             "SessionToken": keys.session_token.expose(),
             "Expiration": rfc3339_seconds(self.expires_at),
-        })
-        .to_string()
-    }
-
-    /// `GET /openstack/latest/securitykey`. Their Python SDK insists on the fraction.
-    fn huawei(&self) -> String {
-        let keys = &self.set.keys;
-        let expires_at = rfc3339_seconds(self.expires_at).replace('Z', ".000000Z");
-        json!({
-            "credential": {
-                "access": keys.access_key_id,
-                "secret": keys.secret_access_key.expose(),
-                "securitytoken": keys.session_token.expose(),
-                "expires_at": expires_at,
-            }
         })
         .to_string()
     }

@@ -13,6 +13,9 @@ const TENCENT_METADATA: [&str; 3] = [
     "169.254.0.23",
 ];
 
+/// The metadata service of a Huawei ECS; it has no name.
+const HUAWEI_METADATA: [&str; 1] = ["169.254.169.254"];
+
 /// A service on the internet: `https://`, or `http://` to a loopback address.
 pub(super) fn service(text: &str) -> Result<String, Complaint> {
     let url = parse(text)?;
@@ -23,15 +26,24 @@ pub(super) fn service(text: &str) -> Result<String, Complaint> {
         .hint("`http://` is accepted to loopback addresses only, as in \"http://127.0.0.1:8080\""))
 }
 
+/// The metadata service of a Huawei ECS, or a stand-in for it.
+pub(super) fn huawei_metadata(text: &str) -> Result<String, Complaint> {
+    metadata(text, &HUAWEI_METADATA)
+}
+
 /// The metadata service of a Tencent CVM, or a stand-in for it.
 pub(super) fn tencent_metadata(text: &str) -> Result<String, Complaint> {
+    metadata(text, &TENCENT_METADATA)
+}
+
+fn metadata(text: &str, known: &[&str]) -> Result<String, Complaint> {
     let url = parse(text)?;
-    if url.encrypted || url.is_loopback() || TENCENT_METADATA.contains(&url.host.as_str()) {
+    if url.encrypted || url.is_loopback() || known.contains(&url.host.as_str()) {
         return Ok(url.text());
     }
     Err(Complaint::new("must begin with `https://`").hint(format!(
         "`http://` is accepted to loopback addresses and to {}",
-        TENCENT_METADATA.join(", ")
+        known.join(", ")
     )))
 }
 
@@ -112,7 +124,7 @@ fn parse(text: &str) -> Result<Url, Complaint> {
 
 #[cfg(test)]
 mod tests {
-    use super::{proxy, service, tencent_metadata};
+    use super::{huawei_metadata, proxy, service, tencent_metadata};
 
     #[test]
     fn services_are_encrypted_unless_local() {
@@ -161,7 +173,11 @@ mod tests {
         ] {
             assert_eq!(tencent_metadata(text).as_deref(), Ok(text));
         }
+        for text in ["http://169.254.169.254", "http://127.0.0.1:1"] {
+            assert_eq!(huawei_metadata(text).as_deref(), Ok(text));
+        }
         assert!(tencent_metadata("http://169.254.169.254").is_err());
+        assert!(huawei_metadata("http://169.254.0.23").is_err());
         assert!(proxy("http://proxy.example:3128").is_ok());
     }
 }

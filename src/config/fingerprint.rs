@@ -6,13 +6,13 @@
 //! different lists of fields give the same bytes.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::model::{Key, Provider, Role, SamlAssertion, Source};
+use super::model::{HuaweiDomain, HuaweiRestrictions, Key, Provider, Role, SamlAssertion, Source};
 use super::provider::canonical;
 use crate::name::Name;
+use crate::provider::mac::hex;
 
 /// The fingerprint of a role, in hex. The sources of `roles` must be free of cycles.
 pub(super) fn of(name: &Name, roles: &BTreeMap<Name, Role>, keys: &BTreeMap<Name, Key>) -> String {
@@ -47,6 +47,47 @@ fn describe(
         None => {}
     }
     match &role.provider {
+        Provider::HuaweiAgencyCredentials(it) => {
+            fields.add("agency-name", &it.agency_name);
+            match &it.delegating {
+                HuaweiDomain::Id(id) => fields.add("domain-id", id),
+                HuaweiDomain::Name(name) => fields.add("domain-name", name),
+            }
+            fields.add_if_any("session-name", it.session_name.as_deref());
+            fields.add_if_any("policy", it.policy.as_deref().map(canonical).as_deref());
+        }
+        Provider::HuaweiAssumeAgency(it) => {
+            fields.add("agency-urn", &it.agency_urn);
+            fields.add("session-name", &it.session_name);
+            restrict(&it.restrictions, fields);
+            fields.add_if_any("external-id", it.external_id.as_deref());
+            fields.add_if_any("source-identity", it.source_identity.as_deref());
+            for (key, value) in &it.tags {
+                fields.add("tag", key);
+                fields.add("=", value);
+            }
+            for key in &it.transitive_tag_keys {
+                fields.add("transitive-tag-key", key);
+            }
+            for (provider, assertion) in &it.provided_contexts {
+                fields.add("context-provider-urn", provider);
+                fields.add("context-assertion", &assertion.to_string());
+            }
+        }
+        Provider::HuaweiAssumeAgencyWithOidc(it) => {
+            fields.add("provider-urn", &it.provider_urn);
+            fields.add("agency-urn", &it.agency_urn);
+            fields.add("session-name", &it.session_name);
+            restrict(&it.restrictions, fields);
+            fields.add("id-token", &it.id_token.to_string());
+        }
+        Provider::HuaweiAssumeAgencyWithSaml(it) => {
+            fields.add("provider-urn", &it.provider_urn);
+            fields.add("agency-urn", &it.agency_urn);
+            restrict(&it.restrictions, fields);
+            present(&it.assertion, fields);
+        }
+        Provider::HuaweiInstanceMetadata(_) => {}
         Provider::TencentAssumeRole(it) => {
             fields.add("role-arn", &it.role_arn);
             fields.add("session-name", &it.session_name);
@@ -68,16 +109,7 @@ fn describe(
             fields.add("principal-arn", &it.principal_arn);
             fields.add("role-arn", &it.role_arn);
             fields.add("session-name", &it.session_name);
-            match &it.assertion {
-                SamlAssertion::Secret(reference) => {
-                    fields.add("saml-assertion", &reference.to_string());
-                }
-                SamlAssertion::Command(words) => {
-                    for word in words {
-                        fields.add("saml-command", word);
-                    }
-                }
-            }
+            present(&it.assertion, fields);
         }
         Provider::TencentGetFederationToken(it) => {
             fields.add("session-name", &it.session_name);
@@ -89,6 +121,25 @@ fn describe(
         Provider::Command(it) => {
             for word in &it.command {
                 fields.add("command", word);
+            }
+        }
+    }
+}
+
+fn restrict(restrictions: &HuaweiRestrictions, fields: &mut Fields) {
+    let policy = restrictions.policy.as_deref().map(canonical);
+    fields.add_if_any("policy", policy.as_deref());
+    for id in &restrictions.policy_ids {
+        fields.add("policy-id", id);
+    }
+}
+
+fn present(assertion: &SamlAssertion, fields: &mut Fields) {
+    match assertion {
+        SamlAssertion::Secret(reference) => fields.add("saml-assertion", &reference.to_string()),
+        SamlAssertion::Command(words) => {
+            for word in words {
+                fields.add("saml-command", word);
             }
         }
     }
@@ -112,13 +163,6 @@ impl Fields {
     }
 
     fn finish(self) -> String {
-        let digest = self.0.finalize();
-        digest
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        hex(&self.0.finalize())
     }
 }

@@ -15,6 +15,14 @@ const TENCENT_ACTIONS: [(&str, Option<f64>); 5] = [
     ("get-caller-identity", Some(20.0)),
     ("get-federation-token", None),
 ];
+/// The same for Huawei Cloud's STS and IAM, which document no quotas.
+const HUAWEI_ACTIONS: [(&str, Option<f64>); 5] = [
+    ("assume-agency", None),
+    ("assume-agency-with-oidc", None),
+    ("assume-agency-with-saml", None),
+    ("create-temporary-access-key-by-agency", None),
+    ("get-caller-identity", None),
+];
 const TENCENT_DEFAULT: f64 = 50.0;
 const HUAWEI_DEFAULT: f64 = 10.0;
 
@@ -34,7 +42,7 @@ pub(super) fn limits(mut table: Option<Table<'_, '_>>) -> Limits {
     let hosts = fleet_size.unwrap_or(1.0);
     Limits {
         tencent: cloud(tencent, TENCENT_DEFAULT, &TENCENT_ACTIONS, hosts),
-        huawei: cloud(huawei, HUAWEI_DEFAULT, &[], hosts),
+        huawei: cloud(huawei, HUAWEI_DEFAULT, &HUAWEI_ACTIONS, hosts),
     }
 }
 

@@ -15,9 +15,6 @@ use crate::name::Name;
 
 /// Names that socket units and metrics use for the daemon's own addresses.
 const RESERVED: [&str; 2] = ["admin", "metrics"];
-/// Protocols that later versions are to have.
-const LATER: [&str; 4] = ["alibaba", "aws-imds", "huawei", "huawei-container"];
-
 /// The roles of a configuration.
 #[derive(Debug)]
 pub(super) struct Roles<'r, 'd> {
@@ -29,27 +26,11 @@ pub(super) struct Roles<'r, 'd> {
     pub(super) complete: bool,
 }
 
-/// What a protocol is for, where that matters to who may reach it.
-fn is_for_anybody(protocol: Protocol) -> bool {
-    match protocol {
-        // Behind a token, so not bound to this host.
-        Protocol::AwsContainer | Protocol::Native => true,
-        Protocol::Tencent => false,
-    }
-}
-
-fn is_container(protocol: Protocol) -> bool {
-    match protocol {
-        Protocol::AwsContainer => true,
-        Protocol::Native | Protocol::Tencent => false,
-    }
-}
-
-/// The metadata protocol that a cloud's SDKs speak, if this version has it.
-pub(super) fn metadata_protocol(cloud: Cloud) -> Option<Protocol> {
+/// The metadata protocol that a cloud's SDKs speak.
+pub(super) fn metadata_protocol(cloud: Cloud) -> Protocol {
     match cloud {
-        Cloud::Tencent => Some(Protocol::Tencent),
-        Cloud::Huawei => None,
+        Cloud::Huawei => Protocol::Huawei,
+        Cloud::Tencent => Protocol::Tencent,
     }
 }
 
@@ -78,14 +59,24 @@ pub(super) fn listener(
     let token = table.optional("token", |value| value.parsed(values::file_reference));
     let access = access::socket(&mut table);
     let allow_remote = table.optional("allow-remote", Value::flag).unwrap_or(false);
+    let imds_v1 = table.get("imds-v1");
     let instance = table.optional("instance", instance);
-    table.not_yet("imds-v1");
 
     let protocols = match (protocols, &chosen) {
         (Some(protocols), _) => protocols,
         (None, Some(_)) => BTreeSet::new(), // wrong, and noted
         (None, None) => usual(vended.as_deref().unwrap_or_default(), roles, allow_remote),
     };
+    let may_be_v1 = imds_v1.as_ref().and_then(Value::flag).unwrap_or(false);
+    if may_be_v1
+        && !protocols.contains(&Protocol::AwsImds)
+        && let Some(value) = &imds_v1
+    {
+        value.complain(
+            Complaint::new("means nothing without the protocol `aws-imds`")
+                .hint("name \"aws-imds\" in `protocols`, or take it out"),
+        );
+    }
     if let Some(address) = &address {
         check_reach(&mut table, address, allow_remote, &protocols);
     }
@@ -100,6 +91,7 @@ pub(super) fn listener(
         token,
         access,
         allow_remote,
+        imds_v1: may_be_v1,
         instance,
     })
 }
@@ -107,9 +99,9 @@ pub(super) fn listener(
 /// Native, and the metadata protocol of each role's cloud where only this host can reach it.
 fn usual(vended: &[Name], roles: &Roles<'_, '_>, allow_remote: bool) -> BTreeSet<Protocol> {
     let clouds = vended.iter().filter_map(|name| roles.read.get(name));
-    let metadata = clouds.filter_map(|role| metadata_protocol(role.cloud));
+    let metadata = clouds.map(|role| metadata_protocol(role.cloud));
     metadata
-        .filter(|protocol| !allow_remote || is_for_anybody(*protocol))
+        .filter(|protocol| !allow_remote || !protocol.is_metadata())
         .chain([Protocol::Native])
         .collect()
 }
@@ -152,7 +144,7 @@ fn check_reach(
             "token",
             "`allow-remote = true` requires one: \"file:/PATH\"",
         );
-    } else if !has_token && let Some(container) = protocols.iter().find(|it| is_container(**it)) {
+    } else if !has_token && let Some(container) = protocols.iter().find(|it| it.is_container()) {
         let hint = format!(
             "protocol `{}` over TCP requires one: \"file:/PATH\", created if absent",
             container.as_str()
@@ -160,7 +152,7 @@ fn check_reach(
         table.missing("token", &hint);
     }
     if allow_remote
-        && let Some(local) = protocols.iter().find(|it| !is_for_anybody(**it))
+        && let Some(local) = protocols.iter().find(|it| it.is_metadata())
         && let Some(value) = table.get("protocols")
     {
         value.complain(
@@ -186,14 +178,9 @@ fn protocols(value: &Value<'_, '_>) -> Option<BTreeSet<Protocol>> {
 
 fn protocol(text: &str) -> Result<Protocol, Complaint> {
     let known = Protocol::ALL.into_iter().find(|it| it.as_str() == text);
-    known.ok_or_else(|| {
-        if LATER.contains(&text) {
-            return Complaint::new(format!("contains `{text}`, not supported by this version"));
-        }
-        Complaint {
-            text: format!("contains `{}`, which is no protocol", quotable(text)),
-            hint: suggestion(text, Protocol::ALL.iter().map(|it| it.as_str())),
-        }
+    known.ok_or_else(|| Complaint {
+        text: format!("contains `{}`, which is no protocol", quotable(text)),
+        hint: suggestion(text, Protocol::ALL.iter().map(|it| it.as_str())),
     })
 }
 

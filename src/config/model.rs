@@ -55,6 +55,8 @@ pub struct Admin {
 pub struct SocketAccess {
     /// Permission bits, e.g. `0o660`.
     pub mode: u32,
+    /// Whether the configuration says so: an inherited socket must agree only with what is said.
+    pub mode_is_set: bool,
     /// `None`: as the process.
     pub owner: Option<u32>,
     pub group: Option<u32>,
@@ -110,6 +112,11 @@ pub struct Role {
 /// The table `[role.NAME.provider.KIND]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Provider {
+    HuaweiAgencyCredentials(HuaweiAgencyCredentials),
+    HuaweiAssumeAgency(HuaweiAssumeAgency),
+    HuaweiAssumeAgencyWithOidc(HuaweiAssumeAgencyWithOidc),
+    HuaweiAssumeAgencyWithSaml(HuaweiAssumeAgencyWithSaml),
+    HuaweiInstanceMetadata(HuaweiInstanceMetadata),
     TencentAssumeRole(TencentAssumeRole),
     TencentAssumeRoleWithWebIdentity(TencentAssumeRoleWithWebIdentity),
     TencentAssumeRoleWithSaml(TencentAssumeRoleWithSaml),
@@ -123,9 +130,14 @@ impl Provider {
     #[must_use]
     pub fn source(&self) -> Option<&Source> {
         match self {
+            Self::HuaweiAgencyCredentials(it) => Some(&it.source),
+            Self::HuaweiAssumeAgency(it) => Some(&it.source),
             Self::TencentAssumeRole(it) => Some(&it.source),
             Self::TencentGetFederationToken(it) => Some(&it.source),
-            Self::TencentAssumeRoleWithWebIdentity(_)
+            Self::HuaweiAssumeAgencyWithOidc(_)
+            | Self::HuaweiAssumeAgencyWithSaml(_)
+            | Self::HuaweiInstanceMetadata(_)
+            | Self::TencentAssumeRoleWithWebIdentity(_)
             | Self::TencentAssumeRoleWithSaml(_)
             | Self::TencentInstanceMetadata(_)
             | Self::Command(_) => None,
@@ -136,6 +148,11 @@ impl Provider {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::HuaweiAgencyCredentials(_) => "huawei-agency-credentials",
+            Self::HuaweiAssumeAgency(_) => "huawei-assume-agency",
+            Self::HuaweiAssumeAgencyWithOidc(_) => "huawei-assume-agency-with-oidc",
+            Self::HuaweiAssumeAgencyWithSaml(_) => "huawei-assume-agency-with-saml",
+            Self::HuaweiInstanceMetadata(_) => "huawei-instance-metadata",
             Self::TencentAssumeRole(_) => "tencent-assume-role",
             Self::TencentAssumeRoleWithWebIdentity(_) => "tencent-assume-role-with-web-identity",
             Self::TencentAssumeRoleWithSaml(_) => "tencent-assume-role-with-saml",
@@ -149,18 +166,29 @@ impl Provider {
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         match self {
+            Self::HuaweiAgencyCredentials(it) => Some(it.duration),
+            Self::HuaweiAssumeAgency(it) => Some(it.duration),
+            Self::HuaweiAssumeAgencyWithOidc(it) => Some(it.duration),
+            Self::HuaweiAssumeAgencyWithSaml(it) => Some(it.duration),
             Self::TencentAssumeRole(it) => Some(it.duration),
             Self::TencentAssumeRoleWithWebIdentity(it) => Some(it.duration),
             Self::TencentAssumeRoleWithSaml(it) => Some(it.duration),
             Self::TencentGetFederationToken(it) => Some(it.duration),
-            Self::TencentInstanceMetadata(_) | Self::Command(_) => None,
+            Self::HuaweiInstanceMetadata(_)
+            | Self::TencentInstanceMetadata(_)
+            | Self::Command(_) => None,
         }
     }
 
     /// How the cloud's STS is reached.
     #[must_use]
-    pub fn sts(&self) -> &TencentSts {
+    pub fn sts(&self) -> &Service {
         match self {
+            Self::HuaweiAgencyCredentials(it) => &it.sts,
+            Self::HuaweiAssumeAgency(it) => &it.sts,
+            Self::HuaweiAssumeAgencyWithOidc(it) => &it.sts,
+            Self::HuaweiAssumeAgencyWithSaml(it) => &it.sts,
+            Self::HuaweiInstanceMetadata(it) => &it.sts,
             Self::TencentAssumeRole(it) => &it.sts,
             Self::TencentAssumeRoleWithWebIdentity(it) => &it.sts,
             Self::TencentAssumeRoleWithSaml(it) => &it.sts,
@@ -178,10 +206,10 @@ pub enum Source {
     Role(Name),
 }
 
-/// Where Tencent's STS is and how to reach it.
+/// Where a cloud's API is and how to reach it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TencentSts {
-    /// Sent as `X-TC-Region`.
+pub struct Service {
+    /// Part of the endpoint's name, or sent along, as the cloud has it.
     pub region: String,
     /// `https://host[:port]`, or `http://` to a loopback address; no path.
     pub endpoint: String,
@@ -190,10 +218,95 @@ pub struct TencentSts {
     pub upstream: Upstream,
 }
 
+/// IAM v3.0 `securitytokens` by agency, signed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HuaweiAgencyCredentials {
+    pub iam: Service,
+    pub source: Source,
+    pub agency_name: String,
+    pub delegating: HuaweiDomain,
+    /// The enterprise user the session is for.
+    pub session_name: Option<String>,
+    pub duration: Duration,
+    /// JSON text of a policy of version 1.1, which covers object storage only.
+    pub policy: Option<String>,
+    /// For `expected-account` and `whoami`.
+    pub sts: Service,
+}
+
+/// The account that created an agency.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HuaweiDomain {
+    Id(String),
+    Name(String),
+}
+
+/// STS v5 AssumeAgency, signed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HuaweiAssumeAgency {
+    pub sts: Service,
+    pub source: Source,
+    pub agency_urn: String,
+    /// `%H` already replaced by the host name.
+    pub session_name: String,
+    /// At most an hour if the source is a role.
+    pub duration: Duration,
+    pub restrictions: HuaweiRestrictions,
+    pub external_id: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    pub transitive_tag_keys: BTreeSet<String>,
+    pub source_identity: Option<String>,
+    /// Serial number of a device, and where the code it shows is to be read.
+    pub mfa: Option<(String, SecretRef)>,
+    /// Assertions about the caller, each with the provider that made it.
+    pub provided_contexts: Vec<(String, SecretRef)>,
+}
+
+/// What a session may do less than its agency.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HuaweiRestrictions {
+    /// JSON text.
+    pub policy: Option<String>,
+    pub policy_ids: Vec<String>,
+}
+
+/// STS v5 `AssumeAgencyWithOIDC`, unsigned.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HuaweiAssumeAgencyWithOidc {
+    pub sts: Service,
+    pub provider_urn: String,
+    pub agency_urn: String,
+    pub session_name: String,
+    pub duration: Duration,
+    pub restrictions: HuaweiRestrictions,
+    pub id_token: SecretRef,
+}
+
+/// STS v5 `AssumeAgencyWithSAML`, unsigned.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HuaweiAssumeAgencyWithSaml {
+    pub sts: Service,
+    pub provider_urn: String,
+    pub agency_urn: String,
+    pub duration: Duration,
+    pub restrictions: HuaweiRestrictions,
+    pub assertion: SamlAssertion,
+}
+
+/// The real agency of the ECS this host is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HuaweiInstanceMetadata {
+    /// `http://169.254.169.254` unless set; no path.
+    pub endpoint: String,
+    pub upstream: Upstream,
+    /// For `expected-account` and `whoami`.
+    pub sts: Service,
+}
+
 /// STS AssumeRole.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TencentAssumeRole {
-    pub sts: TencentSts,
+    pub sts: Service,
     pub source: Source,
     pub role_arn: String,
     /// `%H` already replaced by the host name.
@@ -211,7 +324,7 @@ pub struct TencentAssumeRole {
 /// defaults when this was parsed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TencentAssumeRoleWithWebIdentity {
-    pub sts: TencentSts,
+    pub sts: Service,
     pub provider_id: String,
     pub role_arn: String,
     pub session_name: String,
@@ -222,7 +335,7 @@ pub struct TencentAssumeRoleWithWebIdentity {
 /// STS `AssumeRoleWithSAML`, unsigned.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TencentAssumeRoleWithSaml {
-    pub sts: TencentSts,
+    pub sts: Service,
     pub principal_arn: String,
     pub role_arn: String,
     pub session_name: String,
@@ -241,7 +354,7 @@ pub enum SamlAssertion {
 /// STS `GetFederationToken`, signed by a long-lived key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TencentGetFederationToken {
-    pub sts: TencentSts,
+    pub sts: Service,
     pub source: Source,
     /// The federated user's name: the table's `session-name`.
     pub session_name: String,
@@ -259,7 +372,7 @@ pub struct TencentInstanceMetadata {
     pub role_name: Option<String>,
     pub upstream: Upstream,
     /// For `expected-account` and `whoami`.
-    pub sts: TencentSts,
+    pub sts: Service,
 }
 
 /// Any program that prints `credential_process` JSON or a cloud's own shape.
@@ -268,7 +381,7 @@ pub struct Command {
     pub command: Vec<String>,
     pub cloud: Cloud,
     /// For `expected-account` and `whoami`.
-    pub sts: TencentSts,
+    pub sts: Service,
 }
 
 /// One `[listener.NAME]`.
@@ -287,6 +400,8 @@ pub struct Listener {
     /// For Unix sockets.
     pub access: SocketAccess,
     pub allow_remote: bool,
+    /// Whether `aws-imds` answers requests without a token.
+    pub imds_v1: bool,
     /// What clients are told that ask what they run on; `None`: they are not told.
     pub instance: Option<Instance>,
 }
@@ -308,20 +423,55 @@ pub enum Address {
 /// A wire format clients speak.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Protocol {
+    Alibaba,
     AwsContainer,
+    AwsImds,
+    Huawei,
+    HuaweiContainer,
     Native,
     Tencent,
 }
 
 impl Protocol {
     /// Every protocol, in the order of their names.
-    pub const ALL: [Self; 3] = [Self::AwsContainer, Self::Native, Self::Tencent];
+    pub const ALL: [Self; 7] = [
+        Self::Alibaba,
+        Self::AwsContainer,
+        Self::AwsImds,
+        Self::Huawei,
+        Self::HuaweiContainer,
+        Self::Native,
+        Self::Tencent,
+    ];
+
+    /// Whether it is for a program that was given a URL and a token.
+    #[must_use]
+    pub fn is_container(self) -> bool {
+        match self {
+            Self::AwsContainer | Self::HuaweiContainer => true,
+            Self::Alibaba | Self::AwsImds | Self::Huawei | Self::Native | Self::Tencent => false,
+        }
+    }
+
+    /// Whether it imitates the metadata service of an instance. That knows its clients by their
+    /// being on this host, so such a protocol never leaves it.
+    #[must_use]
+    pub fn is_metadata(self) -> bool {
+        match self {
+            Self::Alibaba | Self::AwsImds | Self::Huawei | Self::Tencent => true,
+            Self::AwsContainer | Self::HuaweiContainer | Self::Native => false,
+        }
+    }
 
     /// As written in the configuration; a metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Alibaba => "alibaba",
             Self::AwsContainer => "aws-container",
+            Self::AwsImds => "aws-imds",
+            Self::Huawei => "huawei",
+            Self::HuaweiContainer => "huawei-container",
             Self::Native => "native",
             Self::Tencent => "tencent",
         }
@@ -358,6 +508,17 @@ impl Principals {
 pub struct Limits {
     pub tencent: CloudLimits,
     pub huawei: CloudLimits,
+}
+
+impl Limits {
+    /// The budgets of one cloud.
+    #[must_use]
+    pub fn of(&self, cloud: Cloud) -> &CloudLimits {
+        match cloud {
+            Cloud::Huawei => &self.huawei,
+            Cloud::Tencent => &self.tencent,
+        }
+    }
 }
 
 /// Budgets of one cloud.

@@ -178,7 +178,6 @@ impl<'f, 'd> Value<'f, 'd> {
             place: place.clone(),
             entries,
             asked: Vec::new(),
-            later: Vec::new(),
             missing: Vec::new(),
         })
     }
@@ -199,8 +198,6 @@ pub(super) struct Table<'f, 'd> {
     place: Place<'d>,
     entries: &'d DeTable<'d>,
     asked: Vec<&'static str>,
-    /// Keys that stand in it and that a later version is to understand.
-    later: Vec<&'d str>,
     /// Keys that should be there, with hints. Noted at the end: one that was only misspelt is
     /// one mistake, not two.
     missing: Vec<(&'static str, String)>,
@@ -219,7 +216,6 @@ impl<'f, 'd> Table<'f, 'd> {
             place,
             entries,
             asked: Vec::new(),
-            later: Vec::new(),
             missing: Vec::new(),
         }
     }
@@ -307,19 +303,6 @@ impl<'f, 'd> Table<'f, 'd> {
         self.missing.push((key, hint.to_owned()));
     }
 
-    /// A key that a later version is to understand.
-    pub(super) fn not_yet(&mut self, key: &'static str) {
-        if let Some((key, value)) = self.entries.get_key_value(key) {
-            let (name, value) = self.value(key, value);
-            self.later.push(name);
-            self.findings.mistake(
-                &value.key_place,
-                format!("`{name}` is not supported by this version"),
-                None,
-            );
-        }
-    }
-
     /// Every key that nobody asked for is unknown.
     pub(super) fn finish(self) {
         let within = if self.path.is_empty() {
@@ -330,7 +313,7 @@ impl<'f, 'd> Table<'f, 'd> {
         let mut misspelt: Vec<&str> = Vec::new();
         for (key, value) in self.entries {
             let name: &str = key.get_ref();
-            if self.asked.contains(&name) || self.later.contains(&name) {
+            if self.asked.contains(&name) {
                 continue;
             }
             let kind = if value.get_ref().is_table() {

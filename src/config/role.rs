@@ -28,7 +28,7 @@ pub(super) fn role<'d>(
 ) -> Read<'d> {
     let refresh_ahead = table.optional("refresh-ahead", values::positive_duration);
     let min_remaining = table.optional("min-remaining", values::duration);
-    let expected_account = table.optional("expected-account", account);
+    let expected_account = table.get("expected-account");
     let lazy = table.optional("lazy", Value::flag).unwrap_or(false);
     let provider = table.get("provider");
     if provider.is_none() {
@@ -40,6 +40,8 @@ pub(super) fn role<'d>(
     }
     let source = provider.as_ref().and_then(provider::raw_source);
     let read = provider.and_then(|value| provider::provider(&value, surroundings));
+    let cloud = read.as_ref().map(|(cloud, _)| *cloud);
+    let expected_account = expected_account.and_then(|value| account(&value, cloud));
     table.finish();
     let role = read.map(|(cloud, provider)| Role {
         name: name.clone(),
@@ -54,8 +56,8 @@ pub(super) fn role<'d>(
     Read { role, source }
 }
 
-/// Digits, as text: account numbers are names, not quantities.
-fn account(value: &Value<'_, '_>) -> Option<String> {
+/// Text, digits only or not: account numbers are names, not quantities.
+fn account(value: &Value<'_, '_>, cloud: Option<Cloud>) -> Option<String> {
     if let Some(number) = value.as_integer() {
         value.complain(
             Complaint::new("must be text in quotes, not a number")
@@ -63,11 +65,24 @@ fn account(value: &Value<'_, '_>) -> Option<String> {
         );
         return None;
     }
+    let (is_part, what, example): (fn(u8) -> bool, _, _) = match cloud {
+        Some(Cloud::Huawei) => (
+            |b| b.is_ascii_alphanumeric(),
+            "must be the id of an account, in letters and digits",
+            "as in \"0123456789abcdef0123456789abcdef\"",
+        ),
+        Some(Cloud::Tencent) | None => (
+            |b| b.is_ascii_digit(),
+            "must be the digits of an account",
+            "as in \"100000000001\"",
+        ),
+    };
     value.parsed(|text| {
-        if !text.is_empty() && text.len() <= 32 && text.bytes().all(|b| b.is_ascii_digit()) {
+        // Of a provider that could not be read the cloud is not known, so nothing is wrong.
+        if cloud.is_none() || (1..=32).contains(&text.len()) && text.bytes().all(is_part) {
             return Ok(text.to_owned());
         }
-        Err(Complaint::new("must be the digits of an account").hint("as in \"100000000001\""))
+        Err(Complaint::new(what).hint(example))
     })
 }
 
@@ -83,15 +98,6 @@ pub(super) fn connect<'d>(
         .filter_map(|(name, read)| Some((name, read.role?)))
         .collect();
     foreign_sources(&roles, findings);
-    for role in roles.values() {
-        if role.expected_account.is_some() && role.cloud != Cloud::Tencent {
-            findings.mistake_at(
-                &[&format!("role.{}.expected-account", role.name)],
-                "`expected-account` cannot be checked for this cloud by this version",
-                None,
-            );
-        }
-    }
     if !cyclic {
         let prints: BTreeMap<Name, String> = roles
             .keys()

@@ -98,20 +98,13 @@ fn timing(role: &Role, findings: &Findings<'_>) {
 }
 
 fn account(role: &Role, findings: &Findings<'_>) {
-    let arn = match &role.provider {
-        Provider::TencentAssumeRole(it) => &it.role_arn,
-        Provider::TencentAssumeRoleWithWebIdentity(it) => &it.role_arn,
-        Provider::TencentAssumeRoleWithSaml(it) => &it.role_arn,
-        Provider::TencentGetFederationToken(_)
-        | Provider::TencentInstanceMetadata(_)
-        | Provider::Command(_) => return,
-    };
-    if let (Some(expected), Some(actual)) = (role.expected_account.as_deref(), account_of(arn))
+    if let (Some(expected), Some(actual)) =
+        (role.expected_account.as_deref(), account_of(&role.provider))
         && expected != actual
     {
         findings.warning_at(
             &[&format!("role.{}.expected-account", role.name)],
-            format!("`role-arn` is of account {actual}, so nothing will ever be adopted"),
+            format!("its provider is of account {actual}, so nothing will ever be adopted"),
             "correct one of the two".to_owned(),
         );
     }
@@ -171,12 +164,14 @@ fn open_socket(listener: &Listener, findings: &Findings<'_>) {
     }
 }
 
-/// The life below which clients of a protocol ask again at every use: the COS tools and botocore
-/// are the most eager ones.
+/// The life below which clients of a protocol ask again at every use, or (botocore on instance
+/// metadata) take a set for longer-lived than it is: the most eager client counts.
 fn window(protocol: Protocol) -> Option<Duration> {
     match protocol {
+        Protocol::Huawei | Protocol::HuaweiContainer => Some(Duration::from_mins(40)),
         Protocol::Tencent => Some(Duration::from_mins(10)),
-        Protocol::AwsContainer => Some(Duration::from_mins(15)),
+        Protocol::Alibaba | Protocol::AwsContainer => Some(Duration::from_mins(15)),
+        Protocol::AwsImds => Some(Duration::from_mins(25)),
         Protocol::Native => None,
     }
 }
@@ -219,9 +214,7 @@ fn short_sessions(listener: &Listener, role: &Role, findings: &Findings<'_>) {
 
 fn foreign_protocol(listener: &Listener, role: &Role, findings: &Findings<'_>) {
     for cloud in [Cloud::Huawei, Cloud::Tencent] {
-        let Some(protocol) = metadata_protocol(cloud) else {
-            continue;
-        };
+        let protocol = metadata_protocol(cloud);
         if cloud != role.cloud && listener.protocols.contains(&protocol) {
             findings.warning_at(
                 &[
@@ -240,12 +233,8 @@ fn foreign_protocol(listener: &Listener, role: &Role, findings: &Findings<'_>) {
 
 /// More refreshes than an endpoint's budget lets through.
 fn budgets(config: &Config, findings: &Findings<'_>) {
-    let mut wanted: BTreeMap<(&str, &str), (f64, usize)> = BTreeMap::new();
-    for role in config
-        .roles
-        .values()
-        .filter(|role| role.cloud == Cloud::Tencent)
-    {
+    let mut wanted: BTreeMap<(Cloud, &str, &str), (f64, usize)> = BTreeMap::new();
+    for role in config.roles.values() {
         let (Some(life), Some(action)) = (role.provider.duration(), action(&role.provider)) else {
             continue;
         };
@@ -259,13 +248,13 @@ fn budgets(config: &Config, findings: &Findings<'_>) {
             .is_some()
             .then_some("get-caller-identity");
         for action in [Some(action), identity].into_iter().flatten() {
-            let (rate, roles) = wanted.entry((endpoint, action)).or_default();
+            let (rate, roles) = wanted.entry((role.cloud, endpoint, action)).or_default();
             *rate += 1.0 / every;
             *roles += 1;
         }
     }
-    for ((endpoint, action), (rate, roles)) in wanted {
-        let budget = config.limits.tencent.per_second(action);
+    for ((cloud, endpoint, action), (rate, roles)) in wanted {
+        let budget = config.limits.of(cloud).per_second(action);
         if rate > budget {
             let first = config
                 .roles
@@ -274,8 +263,8 @@ fn budgets(config: &Config, findings: &Findings<'_>) {
                 .map(|name| format!("role.{name}"));
             findings.warning_at(
                 &[
-                    &format!("limits.tencent.{action}"),
-                    "limits.tencent.default",
+                    &format!("limits.{cloud}.{action}"),
+                    &format!("limits.{cloud}.default"),
                     "limits.fleet-size",
                     first.as_deref().unwrap_or_default(),
                 ],
@@ -283,7 +272,7 @@ fn budgets(config: &Config, findings: &Findings<'_>) {
                     "keeping {roles} role(s) fresh takes {rate:.3} calls per second of {action} \
                      at {endpoint}, and the budget is {budget:.3}"
                 ),
-                "ask for longer sessions, or raise [limits.tencent]".to_owned(),
+                format!("ask for longer sessions, or raise [limits.{cloud}]"),
             );
         }
     }
@@ -292,10 +281,16 @@ fn budgets(config: &Config, findings: &Findings<'_>) {
 /// The action that mints a role's sets, as `[limits]` names it.
 fn action(provider: &Provider) -> Option<&'static str> {
     match provider {
+        Provider::HuaweiAgencyCredentials(_) => Some("create-temporary-access-key-by-agency"),
+        Provider::HuaweiAssumeAgency(_) => Some("assume-agency"),
+        Provider::HuaweiAssumeAgencyWithOidc(_) => Some("assume-agency-with-oidc"),
+        Provider::HuaweiAssumeAgencyWithSaml(_) => Some("assume-agency-with-saml"),
         Provider::TencentAssumeRole(_) => Some("assume-role"),
         Provider::TencentAssumeRoleWithWebIdentity(_) => Some("assume-role-with-web-identity"),
         Provider::TencentAssumeRoleWithSaml(_) => Some("assume-role-with-saml"),
         Provider::TencentGetFederationToken(_) => Some("get-federation-token"),
-        Provider::TencentInstanceMetadata(_) | Provider::Command(_) => None,
+        Provider::HuaweiInstanceMetadata(_)
+        | Provider::TencentInstanceMetadata(_)
+        | Provider::Command(_) => None,
     }
 }

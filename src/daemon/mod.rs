@@ -9,14 +9,22 @@
 //! status      what `status` shows
 //! surfaces    the admin socket and the metrics address
 //! files       notices changed secrets
+//! activation  descriptors the service manager hands us
+//! left        what an earlier process left to this one
+//! fdstore     what survives a restart in the manager's descriptor store
+//! notify      what we tell the manager
 //! signals     SIGTERM, SIGINT, SIGHUP
 //! hardening   what the process gives up at start
 //! trial       `check --online`: one attempt per role, and nothing served
 //! ```
 
+pub mod activation;
+pub mod fdstore;
 mod files;
 mod hardening;
+mod left;
 mod metrics_access;
+pub mod notify;
 mod operations;
 mod parts;
 mod reload;

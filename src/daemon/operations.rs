@@ -107,6 +107,12 @@ impl Operations for Operator {
                 managed.handle.forget().await;
                 roles.push(managed.config.name.to_string());
             }
+            // Everywhere means the service manager's copy, too, before we say so.
+            if !self.0.keeper.flush(&self.0.roles).await {
+                let message = "forgotten here, but the service manager still keeps a copy: \
+                               `systemctl stop` the daemon to drop it";
+                return Err(Refusal::new(RefusalCode::Unavailable, message));
+            }
             Ok(Forgotten {
                 version: VERSION,
                 roles,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::fdstore::RestoredSet;
 use crate::config::model::{self, Config, Source};
 use crate::credentials::CredentialSet;
 use crate::name::Name;
@@ -28,6 +29,8 @@ pub(super) struct Roles {
     sources: Sources,
     entries: Mutex<BTreeMap<Name, Entry>>,
     tasks: Mutex<JoinSet<()>>,
+    /// What an earlier process held, until its role is started.
+    restored: Mutex<BTreeMap<Name, RestoredSet>>,
 }
 
 type Sources = Arc<Mutex<BTreeMap<Name, Arc<Role>>>>;
@@ -75,7 +78,14 @@ impl Roles {
             sources,
             entries: Mutex::default(),
             tasks: Mutex::default(),
+            restored: Mutex::default(),
         }
+    }
+
+    /// Sets that roles of these names begin with, if they are started by the next
+    /// [`Self::apply`].
+    pub(super) fn restore(&self, sets: BTreeMap<Name, RestoredSet>) {
+        *lock(&self.restored) = sets;
     }
 
     /// Makes the running roles those of `config`: starts, retunes and stops what differs. A role
@@ -129,6 +139,8 @@ impl Roles {
             .map(|entry| (entry.handle.clone(), settings(&entry, &new)))
             .collect();
         *lock(&self.entries) = new;
+        lock(&self.restored).clear();
+        self.shared.changed.notify_one();
         for (handle, settings) in settings {
             handle.retune(settings).await;
         }
@@ -208,7 +220,10 @@ impl Roles {
             lazy: role.lazy,
             source: source(role, started),
         };
-        let (refresher, handle) = Refresher::new(state, settings, self.shared.clone());
+        let (mut refresher, handle) = Refresher::new(state, settings, self.shared.clone());
+        if let Some(kept) = lock(&self.restored).remove(&role.name) {
+            refresher.resume(kept.set, kept.last_success);
+        }
         let stop = CancellationToken::new();
         lock(&self.tasks).spawn(refresher.run(stop.clone()));
         Entry {

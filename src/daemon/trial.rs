@@ -34,6 +34,7 @@ pub async fn try_roles(config: &Config) -> std::io::Result<Vec<Trial>> {
     }
     let (_jumps, jumps) = watch::channel(0);
     let shared = Shared {
+        changed: Arc::default(),
         clock: Arc::new(SystemClock),
         metrics: Arc::new(Metrics::new()),
         etag_key: random_key()?,

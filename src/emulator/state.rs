@@ -8,6 +8,7 @@ use super::calls::{Calls, CallsReport};
 use super::faults::{Fault, InvalidFaults, Script};
 use super::world::World;
 use crate::clock::{BootTime, Clock};
+use crate::listener::metadata_token::MetadataTokens;
 
 /// How far the emulated clock may be moved, in seconds: a year.
 pub const FARTHEST_OFFSET: u64 = 366 * 86_400;
@@ -18,6 +19,8 @@ pub struct State {
     clock: Arc<dyn Clock>,
     offset_seconds: AtomicI64,
     world: Mutex<World>,
+    huawei: Mutex<World>,
+    pub(super) metadata_tokens: MetadataTokens,
     script: Mutex<Script>,
     calls: Mutex<Calls>,
 }
@@ -50,19 +53,26 @@ impl Moment {
 }
 
 impl State {
-    pub(super) fn new(world: World, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(world: World, huawei: World, clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             offset_seconds: AtomicI64::new(0),
             world: Mutex::new(world),
+            huawei: Mutex::new(huawei),
+            metadata_tokens: MetadataTokens::random(),
             script: Mutex::new(Script::default()),
             calls: Mutex::new(Calls::default()),
         }
     }
 
-    /// Looks at the world, or changes it.
+    /// Looks at the world of Tencent Cloud, or changes it.
     pub fn with_world<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
         work(&mut locked(&self.world))
+    }
+
+    /// The same of Huawei Cloud.
+    pub fn with_huawei<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
+        work(&mut locked(&self.huawei))
     }
 
     /// Appends to the script: all of them, or none.

@@ -1,4 +1,5 @@
-//! The AWS shape: container credentials.
+//! The AWS shapes: container credentials and instance metadata. They differ in more than order:
+//! s3fs counts the key words of a body, and wants one more in a container's.
 
 use super::{Body, Rendering, Value, object};
 use crate::clock::rfc3339_seconds;
@@ -21,9 +22,30 @@ pub fn container(rendering: Rendering<'_>) -> Body {
     ])
 }
 
+/// The answer under `iam/security-credentials/ROLE` of the instance metadata service. No
+/// `RoleArn`: s3fs wants exactly four of its key words here.
+#[must_use]
+pub fn instance_metadata(rendering: Rendering<'_>) -> Body {
+    let keys = &rendering.set.keys;
+    let expiration = rfc3339_seconds(rendering.shown_expiry);
+    let last_updated = rfc3339_seconds(rendering.set.issued_at);
+    object(&[
+        ("Code", Value::Text("Success")),
+        ("LastUpdated", Value::Text(&last_updated)),
+        ("Type", Value::Text("AWS-HMAC")),
+        ("AccessKeyId", Value::Text(&keys.access_key_id)),
+        (
+            "SecretAccessKey",
+            Value::Text(keys.secret_access_key.expose()),
+        ),
+        ("Token", Value::Text(keys.session_token.expose())),
+        ("Expiration", Value::Text(&expiration)),
+    ])
+}
+
 #[cfg(test)]
 mod tests {
-    use super::container;
+    use super::{container, instance_metadata};
     use crate::formats::testing::with_rendering;
 
     #[test]
@@ -42,24 +64,44 @@ mod tests {
         });
     }
 
-    /// s3fs cuts at commas, takes the first key word of each piece, and wants exactly five.
     #[test]
-    fn s3fs_counts_five_keys() {
+    fn the_instance_metadata_body_is_this() {
         with_rendering(|rendering| {
-            let body = container(rendering);
-            let text = str::from_utf8(&body).unwrap();
-            let words = [
-                "AccessKeyId",
-                "SecretAccessKey",
-                "Token",
-                "Expiration",
-                "RoleArn",
-            ];
-            let found: Vec<_> = text
-                .split(',')
-                .filter_map(|piece| words.iter().find(|word| piece.contains(*word)))
-                .collect();
-            assert_eq!(found.len(), 5, "{found:?}");
+            assert_eq!(
+                str::from_utf8(&instance_metadata(rendering)).unwrap(),
+                r#"{
+  "Code": "Success",
+  "LastUpdated": "2027-01-15T06:00:00Z",
+  "Type": "AWS-HMAC",
+  "AccessKeyId": "AKIDexample",
+  "SecretAccessKey": "se/cr+et==",
+  "Token": "tok\"en\\with everything",
+  "Expiration": "2027-01-15T08:00:00Z"
+}"#
+            );
+        });
+    }
+
+    /// s3fs cuts at commas, takes the first key word of each piece, and wants exactly five of
+    /// them in a container and four on an instance.
+    #[test]
+    fn s3fs_counts_the_keys_it_expects() {
+        with_rendering(|rendering| {
+            for (body, expected) in [(container(rendering), 5), (instance_metadata(rendering), 4)] {
+                let text = str::from_utf8(&body).unwrap();
+                let words = [
+                    "AccessKeyId",
+                    "SecretAccessKey",
+                    "Token",
+                    "Expiration",
+                    "RoleArn",
+                ];
+                let found: Vec<_> = text
+                    .split(',')
+                    .filter_map(|piece| words.iter().find(|word| piece.contains(*word)))
+                    .collect();
+                assert_eq!(found.len(), expected, "{found:?}");
+            }
         });
     }
 }

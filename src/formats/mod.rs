@@ -4,7 +4,9 @@
 //! A body is written straight into one buffer that is wiped when the last response that uses it
 //! is done; no copy of a secret is left behind by the rendering.
 
+pub mod alibaba;
 pub mod aws;
+pub mod huawei;
 pub mod native;
 pub mod tencent;
 
@@ -30,7 +32,11 @@ pub struct Rendering<'a> {
 /// Answers ready to send. The bytes are wiped when the last response that uses them is done.
 #[derive(Clone)]
 pub struct Bodies {
+    pub alibaba: Bytes,
     pub aws_container: Bytes,
+    pub aws_imds: Bytes,
+    pub huawei: Bytes,
+    pub huawei_container: Bytes,
     pub native: Bytes,
     pub tencent: Bytes,
 }
@@ -40,7 +46,11 @@ impl Bodies {
     #[must_use]
     pub fn render(rendering: Rendering<'_>) -> Self {
         Self {
+            alibaba: Bytes::from_owner(alibaba::credentials(rendering)),
             aws_container: Bytes::from_owner(aws::container(rendering)),
+            aws_imds: Bytes::from_owner(aws::instance_metadata(rendering)),
+            huawei: Bytes::from_owner(huawei::metadata(rendering)),
+            huawei_container: Bytes::from_owner(huawei::container(rendering)),
             native: Bytes::from_owner(native::credentials(rendering)),
             tencent: Bytes::from_owner(tencent::metadata(rendering)),
         }
@@ -65,6 +75,15 @@ enum Value<'a> {
 
 /// Pretty JSON, one member per line, in the order given; some clients read it line by line.
 fn object(members: &[(&str, Value<'_>)]) -> Body {
+    enclosed("{\n", members, "}")
+}
+
+/// The same as the only member of another object.
+fn wrapped(key: &str, members: &[(&str, Value<'_>)]) -> Body {
+    enclosed(&format!("{{\"{key}\": {{\n"), members, "}}")
+}
+
+fn enclosed(head: &str, members: &[(&str, Value<'_>)], tail: &str) -> Body {
     // Room for every character escaped, so that the buffer never moves and leaves a copy.
     let room: usize = members
         .iter()
@@ -76,8 +95,8 @@ fn object(members: &[(&str, Value<'_>)]) -> Body {
                 }
         })
         .sum();
-    let mut body = Zeroizing::new(Vec::with_capacity(room + 8));
-    body.extend_from_slice(b"{\n");
+    let mut body = Zeroizing::new(Vec::with_capacity(head.len() + room + tail.len()));
+    body.extend_from_slice(head.as_bytes());
     for (at, (key, value)) in members.iter().enumerate() {
         let written = write!(body, "  \"{key}\": ").and_then(|()| match value {
             Value::Integer(number) => write!(body, "{number}"),
@@ -90,7 +109,7 @@ fn object(members: &[(&str, Value<'_>)]) -> Body {
             b"\n"
         });
     }
-    body.push(b'}');
+    body.extend_from_slice(tail.as_bytes());
     body
 }
 
@@ -138,7 +157,15 @@ mod tests {
     fn every_body_is_json_and_debug_shows_nothing_of_it() {
         with_rendering(|rendering| {
             let bodies = Bodies::render(rendering);
-            for body in [&bodies.aws_container, &bodies.native, &bodies.tencent] {
+            for body in [
+                &bodies.alibaba,
+                &bodies.aws_container,
+                &bodies.aws_imds,
+                &bodies.huawei,
+                &bodies.huawei_container,
+                &bodies.native,
+                &bodies.tencent,
+            ] {
                 let parsed: serde_json::Value = serde_json::from_slice(body).expect("JSON");
                 assert!(parsed.is_object());
             }
@@ -151,7 +178,7 @@ mod tests {
         let worst = "\u{1}".repeat(500); // each becomes \u0001
         let body = object(&[("a", Value::Text(&worst)), ("b", Value::Integer(u64::MAX))]);
         assert!(body.len() > 3000);
-        assert!(body.len() <= 1 + 12 + 3000 + 1 + 32 + 8);
-        assert_eq!(body.capacity(), 1 + 12 + 3000 + 1 + 32 + 8);
+        assert!(body.len() <= 2 + 1 + 12 + 3000 + 1 + 32 + 1);
+        assert_eq!(body.capacity(), 2 + 1 + 12 + 3000 + 1 + 32 + 1);
     }
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::protocol::{Shaped, Trouble};
+use super::guard::Methods;
+use super::protocol::{Shaped, Trouble, aws_imds};
 use crate::config::model::Protocol;
 
 /// What the HTTP library sends.
@@ -12,16 +13,23 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-const READING_ONLY: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
 /// An answer with a body.
-pub(crate) fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Answer {
+pub(crate) fn with_body(
+    protocol: Protocol,
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Bytes,
+) -> Answer {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.reserve(6);
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
+    if protocol == Protocol::AwsImds {
+        headers.insert(header::SERVER, aws_imds::SERVER);
+    }
     answer
 }
 
@@ -37,10 +45,13 @@ pub(crate) fn not_modified(etag: &str) -> Answer {
 /// A refusal in the shape of a protocol.
 pub(crate) fn refusal(protocol: Protocol, status: StatusCode, message: &str) -> Answer {
     let Shaped { content_type, body } = protocol.refusal(Trouble::of(status), message);
-    let mut answer = with_body(status, content_type, body);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        answer.headers_mut().insert(header::ALLOW, READING_ONLY);
-    }
+    with_body(protocol, status, content_type, body)
+}
+
+/// What may be asked instead.
+pub(crate) fn allow(mut answer: Answer, methods: Methods) -> Answer {
+    let value = HeaderValue::from_static(methods.allow());
+    answer.headers_mut().insert(header::ALLOW, value);
     answer
 }
 

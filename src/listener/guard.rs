@@ -66,8 +66,8 @@ pub enum Violation {
         "this is no proxy: besides paths, only the metadata hosts emulated here may be asked for (set no_proxy for everything else)"
     )]
     ForeignTarget,
-    #[error("only GET and HEAD are answered here")]
-    Method,
+    #[error("only {} is answered here", .0.allow())]
+    Method(Methods),
     #[error("a request has exactly one `Host`")]
     NotOneHost,
 }
@@ -82,7 +82,7 @@ impl Violation {
             Self::ForeignHeader(_) | Self::ForeignHost | Self::ForeignTarget | Self::NotOneHost => {
                 StatusCode::FORBIDDEN
             }
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
 
@@ -94,7 +94,7 @@ impl Violation {
             Self::ForeignHeader(_) => "header",
             Self::ForeignHost | Self::NotOneHost => "host",
             Self::ForeignTarget => "target",
-            Self::Method => "method",
+            Self::Method(_) => "method",
         }
     }
 
@@ -108,7 +108,41 @@ impl Violation {
     }
 }
 
-/// Judges one request.
+/// The methods that a path answers to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Methods {
+    Post,
+    Put,
+    Reading,
+}
+
+impl Methods {
+    /// As in the header `Allow`.
+    #[must_use]
+    pub fn allow(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Reading => "GET, HEAD",
+        }
+    }
+
+    /// Whether a request may be made with this one.
+    pub fn check(self, method: &Method) -> Result<(), Violation> {
+        let fits = match self {
+            Self::Post => method == Method::POST,
+            Self::Put => method == Method::PUT,
+            Self::Reading => method == Method::GET || method == Method::HEAD,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(Violation::Method(self))
+        }
+    }
+}
+
+/// Judges one request, whatever its method: that depends on the path.
 pub fn check<'a>(head: Head<'a>, rules: Rules<'_>) -> Result<Admitted<'a>, Violation> {
     if head.ambiguous_length {
         return Err(Violation::AmbiguousLength);
@@ -119,12 +153,9 @@ pub fn check<'a>(head: Head<'a>, rules: Rules<'_>) -> Result<Admitted<'a>, Viola
     }
     check_headers(head, rules)?;
     if head.method == Method::CONNECT {
-        return Err(Violation::Method);
+        return Err(Violation::Method(Methods::Reading));
     }
     check_target(head.uri, rules.emulated)?;
-    if head.method != Method::GET && head.method != Method::HEAD {
-        return Err(Violation::Method);
-    }
     Ok(Admitted {
         path: collapse(raw),
         query: head.uri.query(),
@@ -225,10 +256,10 @@ fn collapse(path: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::http::Request;
+    use hyper::http::{Method, Request};
     use proptest::prelude::*;
 
-    use super::{Admitted, Head, Rules, Violation, check};
+    use super::{Admitted, Head, Methods, Rules, Violation, check};
     use crate::listener::host::Hosts;
 
     const EMULATED: [&str; 1] = ["metadata.tencentyun.com"];
@@ -264,6 +295,28 @@ mod tests {
     }
 
     #[test]
+    fn a_path_answers_to_its_own_methods() {
+        for (methods, right) in [
+            (Methods::Post, vec![Method::POST]),
+            (Methods::Put, vec![Method::PUT]),
+            (Methods::Reading, vec![Method::GET, Method::HEAD]),
+        ] {
+            for method in [
+                Method::GET,
+                Method::HEAD,
+                Method::OPTIONS,
+                Method::POST,
+                Method::PUT,
+            ] {
+                let refused = methods.check(&method).is_err();
+                assert_eq!(refused, !right.contains(&method), "{methods:?} {method}");
+            }
+        }
+        let refusal = Violation::Method(Methods::Put).to_string();
+        assert_eq!(refusal, "only PUT is answered here");
+    }
+
+    #[test]
     fn what_is_refused() {
         use Violation as V;
         for (head, expected) in [
@@ -291,10 +344,7 @@ mod tests {
                 "GET /\nsec-fetch-site: same-origin",
                 V::ForeignHeader("Sec-Fetch-Site"),
             ),
-            ("POST /", V::Method),
-            ("BREW /", V::Method),
-            ("OPTIONS *", V::Method),
-            ("CONNECT a.example:443", V::Method),
+            ("CONNECT a.example:443", V::Method(Methods::Reading)),
             ("GET http://a.example/", V::ForeignTarget),
             ("GET http://127.0.0.1:9470/", V::ForeignTarget),
             ("GET https://metadata.tencentyun.com/", V::ForeignTarget),

@@ -23,8 +23,11 @@ pub mod guard;
 pub mod host;
 mod inherited;
 mod live;
+mod metadata;
+pub mod metadata_token;
 mod plane;
 mod protocol;
+mod refuse;
 mod rules;
 mod session;
 pub mod sock_diag;
@@ -34,10 +37,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -51,6 +51,8 @@ use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::Store;
 use board::Board;
+pub use inherited::{Inherited, KeepSockets, Origin, Socket, SocketFile};
+pub use metadata_token::MetadataTokens;
 use plane::{Command, Plane};
 use sock_diag::SockDiag;
 
@@ -61,6 +63,9 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub audit: Arc<Audit>,
+    /// Makes and checks the tokens of metadata protocols, with a key of this run's own unless
+    /// another is put in its place.
+    pub metadata_tokens: MetadataTokens,
     /// Asked who is at the other end of a TCP connection.
     kernel: Mutex<SockDiag>,
 }
@@ -79,19 +84,10 @@ impl Context {
             clock,
             metrics,
             audit,
+            metadata_tokens: MetadataTokens::random(),
             kernel: Mutex::default(),
         }
     }
-}
-
-/// Sockets that were open before we ran, by the name of their listener.
-pub type Inherited = BTreeMap<String, InheritedSocket>;
-
-/// One of them, checked to be listening.
-#[derive(Debug)]
-pub enum InheritedSocket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
 }
 
 /// How one listener stands.

@@ -8,7 +8,7 @@ use super::access::Admission;
 use super::host::Hosts;
 use super::token::{Token, TokenError};
 use crate::clock::Clock;
-use crate::config::model::{Address, Listener, Protocol};
+use crate::config::model::{Address, Instance, Listener, Protocol};
 use crate::name::Name;
 
 /// Replaced whole at a reload; connections ask the newest.
@@ -24,6 +24,9 @@ pub(crate) struct Rules {
     /// The same, to be asked.
     pub(crate) served: BTreeSet<Name>,
     pub(crate) token: Option<Arc<Token>>,
+    /// Whether metadata of AWS is answered without its token.
+    imds_v1: bool,
+    pub(crate) instance: Instance,
     is_remote: bool,
     is_unix: bool,
 }
@@ -39,8 +42,7 @@ impl Rules {
             .protocols
             .iter()
             .copied()
-            // Metadata services have no token, so they never leave the host.
-            .filter(|protocol| !config.allow_remote || *protocol != Protocol::Tencent)
+            .filter(|protocol| !(config.allow_remote && protocol.is_metadata()))
             .collect();
         let emulated: Vec<&'static str> = protocols
             .iter()
@@ -58,6 +60,8 @@ impl Rules {
             roles: config.roles.clone(),
             served: config.roles.iter().cloned().collect(),
             token,
+            imds_v1: config.imds_v1,
+            instance: config.instance.clone().unwrap_or_default(),
             is_remote: config.allow_remote,
             is_unix: matches!(config.address, Address::Unix(_)),
         }
@@ -66,10 +70,17 @@ impl Rules {
     /// Whether a protocol's requests have to show the listener's token.
     pub(crate) fn needs_token(&self, protocol: Protocol) -> bool {
         match protocol {
-            Protocol::AwsContainer => !self.is_unix || self.token.is_some(),
+            Protocol::AwsContainer | Protocol::HuaweiContainer => {
+                !self.is_unix || self.token.is_some()
+            }
             Protocol::Native => self.is_remote,
-            Protocol::Tencent => false,
+            Protocol::Alibaba | Protocol::AwsImds | Protocol::Huawei | Protocol::Tencent => false,
         }
+    }
+
+    /// Whether it has to be read with a metadata token; a wrong one is refused in any case.
+    pub(crate) fn needs_metadata_token(&self, protocol: Protocol) -> bool {
+        protocol == Protocol::AwsImds && !self.imds_v1
     }
 
     /// Whether an `Authorization` header shows it. Without a token there is nothing to show.
@@ -77,10 +88,15 @@ impl Rules {
         let Some(token) = &self.token else {
             return false;
         };
-        // AWS clients send the bare token; ours may follow the usual custom.
+        // SDKs send the bare token; our own clients may follow the usual custom.
         let bare = match protocol {
             Protocol::Native => shown.strip_prefix(b"Bearer ").unwrap_or(shown),
-            Protocol::AwsContainer | Protocol::Tencent => shown,
+            Protocol::Alibaba
+            | Protocol::AwsContainer
+            | Protocol::AwsImds
+            | Protocol::Huawei
+            | Protocol::HuaweiContainer
+            | Protocol::Tencent => shown,
         };
         token.accepts(bare)
     }

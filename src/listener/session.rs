@@ -10,27 +10,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::access::{Identity, Refusal};
+use super::access::Identity;
 use super::answer::{self, Answer};
-use super::guard::{self, Violation};
+use super::guard::{self, Methods, Violation};
 use super::live::Live;
 use super::protocol::{self, Want, native};
 use super::rules::Rules;
 use crate::clock::BootTime;
 use crate::config::model::Protocol;
-use crate::observe::audit::{Denial, HandOut, Peer};
-use crate::store::{Role, Snapshot, View};
-
-/// How long a request may wait for the first set. The strictest client gives up after 2 s.
-const HOLD: Duration = Duration::from_millis(1500);
-/// What a client is told to wait while attempts are under way, in seconds.
-const SOON: u16 = 1;
-/// The same where somebody has to act first.
-const LATER: u16 = 30;
+use crate::observe::audit::{HandOut, Peer};
+use crate::store::{Role, Snapshot};
 
 /// One connection as its requests see it.
 #[derive(Debug)]
@@ -81,25 +75,50 @@ impl Session {
                 return Step::Done(self.refuse_request(protocol, violation));
             }
         };
-        let (protocol, want) = match Protocol::route(&rules.protocols, &admitted.path) {
-            Ok(found) => found,
-            Err(protocol) => {
-                return Step::Done(self.refuse(
-                    protocol,
-                    StatusCode::NOT_FOUND,
-                    "there is nothing at this path",
-                ));
-            }
-        };
+        let (protocol, want) =
+            match Protocol::route(&rules.protocols, &admitted.path, &parts.headers) {
+                Ok(found) => found,
+                Err(protocol) => {
+                    return Step::Done(match Methods::Reading.check(&parts.method) {
+                        Ok(()) => {
+                            let message = "there is nothing at this path";
+                            self.refuse(protocol, StatusCode::NOT_FOUND, message)
+                        }
+                        Err(violation) => self.refuse_request(protocol, violation),
+                    });
+                }
+            };
+        if let Err(violation) = protocol.methods(want).check(&parts.method) {
+            return Step::Done(self.refuse_request(protocol, violation));
+        }
         if rules.needs_token(protocol) && !shows_token(&rules, protocol, parts) {
             return Step::Done(self.refuse_token(protocol));
         }
+        if let Some(refusal) = self.without_metadata_token(protocol, want, &rules, parts) {
+            return Step::Done(refusal);
+        }
         match want {
+            Want::About(about) => Step::Done(self.about(protocol, about, &rules)),
+            Want::DatedToken => Step::Done(self.refuse_dated_token(protocol)),
+            Want::Profile => Step::Done(self.profile(protocol, &rules)),
+            Want::InstanceCredentials => {
+                match rules
+                    .roles
+                    .first()
+                    .and_then(|name| self.role(&rules, name.as_str()))
+                {
+                    Some(role) => self.credentials(protocol, role, parts, admitted.query),
+                    None => Step::Done(self.no_such_role(protocol)),
+                }
+            }
+            Want::MetadataToken => Step::Done(self.begin_session(protocol, parts)),
             Want::Roles => Step::Done(self.list(protocol, &rules)),
-            Want::Credentials(role) => match self.role(&rules, role) {
-                Some(role) => self.credentials(protocol, role, parts, admitted.query),
-                None => Step::Done(self.no_such_role(protocol)),
-            },
+            Want::Credentials(role) | Want::Secretly { role, .. } => {
+                match self.role(&rules, role) {
+                    Some(role) => self.credentials(protocol, role, parts, admitted.query),
+                    None => Step::Done(self.no_such_role(protocol)),
+                }
+            }
             Want::Status(role) => Step::Done(match self.role(&rules, role) {
                 Some(role) => self.status(protocol, &role),
                 None => self.no_such_role(protocol),
@@ -125,7 +144,7 @@ impl Session {
         )
     }
 
-    fn role(&self, rules: &Rules, name: &str) -> Option<Arc<Role>> {
+    pub(super) fn role(&self, rules: &Rules, name: &str) -> Option<Arc<Role>> {
         rules
             .served
             .contains(name)
@@ -167,7 +186,7 @@ impl Session {
                 None if view.refresh.needs_somebody() => {
                     return Step::Done(self.unavailable(protocol, &role, &view));
                 }
-                None => wait.unwrap_or_default().max(HOLD),
+                None => wait.unwrap_or_default().max(protocol.hold()),
             }
         };
         Step::Wait(Waiting {
@@ -255,7 +274,7 @@ impl Session {
             });
         }
         let body = protocol.body(&held.bodies).clone();
-        let mut answer = answer::with_body(StatusCode::OK, protocol::JSON, body);
+        let mut answer = answer::with_body(protocol, StatusCode::OK, protocol.content_type(), body);
         if protocol == Protocol::Native {
             answer::set_etag(answer.headers_mut(), &held.set.etag);
         }
@@ -279,103 +298,34 @@ impl Session {
                 (protocol::JSON, native::roles(&listed))
             }
             // One name and nothing else: clients put what they read into the next path.
-            Protocol::AwsContainer | Protocol::Tencent => match rules.roles.first() {
+            Protocol::Alibaba
+            | Protocol::AwsContainer
+            | Protocol::AwsImds
+            | Protocol::Huawei
+            | Protocol::HuaweiContainer
+            | Protocol::Tencent => match rules.roles.first() {
                 Some(role) => (protocol::TEXT, role.as_str().to_owned().into()),
                 None => return self.no_such_role(protocol),
             },
         };
-        self.live.answered(protocol, StatusCode::OK, 1);
-        answer::with_body(StatusCode::OK, content_type, body)
+        self.told(protocol, content_type, body)
     }
 
     fn status(&self, protocol: Protocol, role: &Role) -> Answer {
         let clock = &self.live.context.clock;
         let body = native::status(role, &role.view(), clock.boot(), clock.wall());
+        self.told(protocol, protocol::JSON, body)
+    }
+
+    /// An answer without credentials.
+    pub(super) fn told(
+        &self,
+        protocol: Protocol,
+        content_type: HeaderValue,
+        body: Bytes,
+    ) -> Answer {
         self.live.answered(protocol, StatusCode::OK, 1);
-        answer::with_body(StatusCode::OK, protocol::JSON, body)
-    }
-
-    fn unavailable(&self, protocol: Protocol, role: &Role, view: &View) -> Answer {
-        let name = role.name();
-        let needs_somebody = view.refresh.needs_somebody();
-        let mut message = if needs_somebody {
-            format!("role `{name}` holds no valid credentials and somebody has to act")
-        } else {
-            format!("role `{name}` holds no valid credentials yet")
-        };
-        if let Some(failure) = &view.failure {
-            message.push_str(": ");
-            message.push_str(&failure.message);
-        }
-        let answer = self.refuse(protocol, StatusCode::SERVICE_UNAVAILABLE, &message);
-        answer::retry_after(answer, if needs_somebody { LATER } else { SOON })
-    }
-
-    fn no_such_role(&self, protocol: Protocol) -> Answer {
-        let message = format!("listener `{}` serves no such role", self.live.name);
-        self.refuse(protocol, StatusCode::NOT_FOUND, &message)
-    }
-
-    fn refuse_peer(&self, rules: &Rules, path: &str) -> Answer {
-        let protocol = Protocol::speaking(&rules.protocols, path);
-        let message = Refusal {
-            listener: &self.live.name,
-            identity: self.identity,
-        }
-        .to_string();
-        self.denied(protocol, "peer");
-        answer::closing(self.refuse(protocol, StatusCode::FORBIDDEN, &message))
-    }
-
-    fn refuse_request(&self, protocol: Protocol, violation: Violation) -> Answer {
-        let status = violation.status();
-        if status == StatusCode::FORBIDDEN {
-            self.denied(protocol, violation.reason());
-        } else {
-            self.live.denied(violation.reason());
-        }
-        let answer = self.refuse(protocol, status, &violation.to_string());
-        if violation.closes() {
-            answer::closing(answer)
-        } else {
-            answer
-        }
-    }
-
-    fn refuse_token(&self, protocol: Protocol) -> Answer {
-        self.denied(protocol, "token");
-        let message = format!(
-            "the `Authorization` header does not hold the token of listener `{}`",
-            self.live.name
-        );
-        self.refuse(protocol, StatusCode::UNAUTHORIZED, &message)
-    }
-
-    /// A body that did not come in time.
-    pub(crate) fn refuse_slow_body(&self, parts: &Parts) -> Answer {
-        let rules = self.live.rules.load();
-        let protocol = Protocol::speaking(&rules.protocols, parts.uri.path());
-        self.live.denied("request");
-        answer::closing(self.refuse(
-            protocol,
-            StatusCode::REQUEST_TIMEOUT,
-            "the request's body did not arrive",
-        ))
-    }
-
-    fn refuse(&self, protocol: Protocol, status: StatusCode, message: &str) -> Answer {
-        self.live.answered(protocol, status, 1);
-        answer::refusal(protocol, status, message)
-    }
-
-    fn denied(&self, protocol: Protocol, reason: &'static str) {
-        self.live.denied(reason);
-        self.live.context.audit.denied(Denial {
-            listener: &self.live.name,
-            protocol: protocol.as_str(),
-            peer: &self.peer,
-            reason,
-        });
+        answer::with_body(protocol, StatusCode::OK, content_type, body)
     }
 }
 

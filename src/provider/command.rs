@@ -1,20 +1,17 @@
-//! Credentials that a program prints.
-//!
-//! Three shapes are understood: the AWS `credential_process` one, an answer of Tencent's STS,
-//! and the body of Tencent's metadata service. A set without an expiry is refused, since only
-//! temporary ones are vended.
+//! Credentials that a program prints: in the AWS `credential_process` shape, or in a shape of the
+//! cloud they are for. A set without an expiry is refused, since only temporary ones are vended.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use serde::Deserialize;
 
+use super::clouds;
 use super::context::BuildContext;
 use super::error::{Class, ProviderError};
 use super::program::Program;
-use super::tencent::answer::{Minted, expiry, obtained, parse, secret};
-use super::tencent::{Action, Metadata, Sts};
+use super::service::Identify;
+use super::service::answer::{moment, obtained, parse, secret};
 use super::{BoxFuture, CallSite, Provider};
 use crate::clock::{BootTime, Clock};
 use crate::config::model;
@@ -27,7 +24,7 @@ pub(super) struct Command {
     clock: Arc<dyn Clock>,
     program: Program,
     cloud: Cloud,
-    sts: Sts,
+    identity: Box<dyn Identify>,
 }
 
 impl Command {
@@ -36,7 +33,7 @@ impl Command {
             clock: context.clock(),
             program: Program::new(settings.command.clone()),
             cloud: settings.cloud,
-            sts: Sts::new(&settings.sts, &[Action::GetCallerIdentity], context),
+            identity: clouds::identity_service(settings.cloud, &settings.sts, context),
         }
     }
 }
@@ -46,7 +43,7 @@ impl Provider for Command {
         Box::pin(async {
             let sent_at = self.clock.boot();
             let printed = self.program.run().await?;
-            read(printed.as_ref(), sent_at).map_err(|reason| {
+            read(self.cloud, printed.as_ref(), sent_at).map_err(|reason| {
                 ProviderError::new(
                     Class::Transient,
                     format!("{} printed no credentials: {reason}", self.program),
@@ -56,16 +53,7 @@ impl Provider for Command {
     }
 
     fn identify<'a>(&'a self, keys: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>> {
-        Box::pin(async {
-            match self.cloud {
-                Cloud::Tencent => self.sts.identify(keys).await,
-                Cloud::Huawei => Err(ProviderError::new(
-                    Class::Final,
-                    "Huawei Cloud cannot be asked whose credentials a program printed: leave out \
-                     `expected-account`",
-                )),
-            }
-        })
+        self.identity.identify(keys)
     }
 
     fn mint_call(&self) -> CallSite {
@@ -77,7 +65,7 @@ impl Provider for Command {
     }
 
     fn identity_call(&self) -> CallSite {
-        self.sts.identity_call()
+        self.identity.identity_call()
     }
 
     fn mints(&self) -> bool {
@@ -85,26 +73,10 @@ impl Provider for Command {
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {
-        let mut files = self.sts.watched_files();
+        let mut files = self.identity.watched_files();
         files.extend(self.program.file());
         files
     }
-}
-
-/// What tells the shapes apart.
-#[derive(Deserialize)]
-struct Shape {
-    #[serde(rename = "Response")]
-    response: Option<serde::de::IgnoredAny>,
-    #[serde(rename = "TmpSecretId")]
-    tmp_secret_id: Option<serde::de::IgnoredAny>,
-}
-
-/// An answer of STS, as command-line tools print it.
-#[derive(Deserialize)]
-struct StsAnswer {
-    #[serde(rename = "Response")]
-    response: Minted,
 }
 
 /// Source: "Sourcing credentials with an external process" of the AWS SDK reference.
@@ -120,16 +92,9 @@ struct CredentialProcess {
     expiration: String,
 }
 
-fn read(printed: &[u8], sent_at: BootTime) -> Result<Obtained, String> {
-    // The program's host is ours, so its clock is too.
-    let issuer_now: Option<SystemTime> = None;
-    let shape: Shape = parse(printed)?;
-    if shape.response.is_some() {
-        let answer: StsAnswer = parse(printed)?;
-        return answer.response.into_obtained(issuer_now, sent_at);
-    }
-    if shape.tmp_secret_id.is_some() {
-        return parse::<Metadata>(printed)?.into_obtained(issuer_now, sent_at);
+fn read(cloud: Cloud, printed: &[u8], sent_at: BootTime) -> Result<Obtained, String> {
+    if let Some(read) = clouds::printed(cloud, printed, sent_at) {
+        return read;
     }
     let process: CredentialProcess = parse(printed)?;
     if process.version != 1 {
@@ -138,13 +103,14 @@ fn read(printed: &[u8], sent_at: BootTime) -> Result<Obtained, String> {
             process.version
         ));
     }
-    let expires_at = expiry(None, Some(&process.expiration));
+    let expires_at = moment(&process.expiration);
     let keys = Keys {
         access_key_id: process.access_key_id,
         secret_access_key: process.secret_access_key,
         session_token: process.session_token,
     };
-    obtained(keys, expires_at, issuer_now, sent_at)
+    // The program's host is ours, so its clock is too.
+    obtained(keys, expires_at, None, sent_at)
 }
 
 #[cfg(test)]
@@ -155,6 +121,8 @@ mod tests {
 
     use super::read;
     use crate::clock::BootTime;
+    use crate::credentials::Cloud::{self, Huawei, Tencent};
+    use crate::credentials::Obtained;
 
     const PROCESS: &str = r#"{"Version": 1, "AccessKeyId": "AKIDx", "SecretAccessKey": "CANARY-key",
         "SessionToken": "CANARY-token", "Expiration": "2024-01-28T01:58:09Z"}"#;
@@ -164,10 +132,27 @@ mod tests {
         1706407089, "Expiration": "2024-01-28T01:58:09Z", "Token": "CANARY-token", "Code":
         "Success"}"#;
 
+    const ASSUMED: &str = r#"{"assumed_agency": {"urn": "sts::1:assumed-agency:app/x", "id": "i"},
+        "credentials": {"access_key_id": "AKIDx", "secret_access_key": "CANARY-key",
+        "security_token": "CANARY-token", "expiration": "2024-01-28T01:58:09.158Z"}}"#;
+    const SECURITY_KEY: &str = r#"{"credential": {"access": "AKIDx", "secret": "CANARY-key",
+        "securitytoken": "CANARY-token", "expires_at": "2024-01-28T01:58:09.158000Z"}}"#;
+
+    fn read_as(cloud: Cloud, printed: &str) -> Result<Obtained, String> {
+        read(cloud, printed.as_bytes(), BootTime::default())
+    }
+
     #[test]
     fn every_shape_becomes_the_same_set() {
-        for printed in [PROCESS, STS, METADATA] {
-            let set = read(printed.as_bytes(), BootTime::default()).unwrap();
+        for (cloud, printed) in [
+            (Huawei, ASSUMED),
+            (Huawei, PROCESS),
+            (Huawei, SECURITY_KEY),
+            (Tencent, METADATA),
+            (Tencent, PROCESS),
+            (Tencent, STS),
+        ] {
+            let set = read_as(cloud, printed).unwrap();
             assert_eq!(set.keys.access_key_id, "AKIDx", "{printed}");
             assert_eq!(set.keys.secret_access_key.expose(), "CANARY-key");
             assert_eq!(set.keys.session_token.expose(), "CANARY-token");
@@ -211,25 +196,36 @@ mod tests {
             ("CANARY".to_owned(), "it is not JSON"),
             (String::new(), "it is cut off"),
         ] {
-            let reason = read(printed.as_bytes(), BootTime::default()).unwrap_err();
+            let reason = read_as(Tencent, &printed).unwrap_err();
             assert_eq!(reason, expected, "{printed}");
+        }
+    }
+
+    #[test]
+    fn another_clouds_shape_is_none() {
+        for (cloud, printed) in [(Huawei, STS), (Tencent, SECURITY_KEY)] {
+            let reason = read_as(cloud, printed).unwrap_err();
+            assert_eq!(reason, "`Version` is missing", "{printed}");
         }
     }
 
     proptest! {
         #[test]
         fn no_output_makes_the_parser_panic_or_quote(
-            shape in 0_usize..3,
+            shape in 0_usize..5,
             at in any::<usize>(),
             byte in any::<u8>(),
             cut in any::<usize>(),
         ) {
-            let mut printed = [PROCESS, STS, METADATA][shape].as_bytes().to_vec();
+            let shapes = [PROCESS, STS, METADATA, ASSUMED, SECURITY_KEY];
+            let mut printed = shapes[shape].as_bytes().to_vec();
             let at = at % printed.len();
             printed[at] = byte;
             printed.truncate(cut % (printed.len() * 2));
-            if let Err(reason) = read(&printed, BootTime::default()) {
-                prop_assert!(!reason.contains("CANARY"), "{reason}");
+            for cloud in [Huawei, Tencent] {
+                if let Err(reason) = read(cloud, &printed, BootTime::default()) {
+                    prop_assert!(!reason.contains("CANARY"), "{reason}");
+                }
             }
         }
     }

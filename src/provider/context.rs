@@ -163,11 +163,7 @@ impl BuildContext {
 
 impl BudgetKey {
     fn rate(&self, limits: &Limits) -> f64 {
-        match self.cloud {
-            Cloud::Huawei => &limits.huawei,
-            Cloud::Tencent => &limits.tencent,
-        }
-        .per_second(self.action)
+        limits.of(self.cloud).per_second(self.action)
     }
 }
 

@@ -2,19 +2,23 @@
 //!
 //! A [`Provider`] asks its cloud once and says what happened. The refresher owns everything
 //! around that: budget, time-out, retry, expected account, adoption. To add a cloud, add a
-//! folder here, its kinds to `config::model::Provider`, and an arm to [`build`].
+//! folder here, its kinds to `config::model::Provider`, and its arms to `clouds`.
 
 pub mod budget;
 pub mod context;
 pub mod endpoint_clock;
 pub mod error;
+pub mod huawei;
+pub mod mac;
 pub mod program;
 pub mod secrets;
 pub mod signer;
 pub mod tencent;
 pub mod upstream;
 
+mod clouds;
 mod command;
+mod service;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -22,9 +26,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::config::model;
 use crate::credentials::{Identity, Keys, Obtained};
 use budget::Budget;
+pub use clouds::build;
 pub use context::{BuildContext, SourceRoles};
 use error::ProviderError;
 
@@ -71,29 +75,5 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// Files whose change makes a new attempt worth while at once.
     fn watched_files(&self) -> Vec<PathBuf> {
         Vec::new()
-    }
-}
-
-/// The provider a role is configured with. Never fails and does no I/O: a secret that cannot be
-/// read, or a program that is not there, shows at the first attempt.
-#[must_use]
-pub fn build(role: &model::Role, context: &BuildContext) -> Arc<dyn Provider> {
-    match &role.provider {
-        model::Provider::TencentAssumeRole(settings) => {
-            Arc::new(tencent::AssumeRole::new(settings, context))
-        }
-        model::Provider::TencentAssumeRoleWithWebIdentity(settings) => {
-            Arc::new(tencent::AssumeRoleWithWebIdentity::new(settings, context))
-        }
-        model::Provider::TencentAssumeRoleWithSaml(settings) => {
-            Arc::new(tencent::AssumeRoleWithSaml::new(settings, context))
-        }
-        model::Provider::TencentGetFederationToken(settings) => {
-            Arc::new(tencent::GetFederationToken::new(settings, context))
-        }
-        model::Provider::TencentInstanceMetadata(settings) => {
-            Arc::new(tencent::InstanceMetadata::new(settings, context))
-        }
-        model::Provider::Command(settings) => Arc::new(command::Command::new(settings, context)),
     }
 }

@@ -47,6 +47,8 @@ pub struct Answer {
     pub date: Option<SystemTime>,
     /// How long the server asks us to wait.
     pub retry_after: Option<Duration>,
+    /// `X-Request-Id`, for the server's support desk.
+    pub request_id: Option<String>,
     pub body: WipedBuffer,
 }
 
@@ -278,6 +280,8 @@ enum Trouble {
 async fn read(mut response: Response, host: &str) -> Result<Answer, Trouble> {
     let date = header(&response, DATE).and_then(http_date);
     let retry_after = header(&response, RETRY_AFTER).and_then(|text| retry_after(text, date));
+    let request_id = header(&response, HeaderName::from_static("x-request-id"));
+    let request_id = request_id.map(str::to_owned);
     let status = response.status().as_u16();
     let announced = response
         .content_length()
@@ -300,6 +304,7 @@ async fn read(mut response: Response, host: &str) -> Result<Answer, Trouble> {
         status,
         date,
         retry_after,
+        request_id,
         body,
     })
 }

@@ -224,12 +224,12 @@ const TABLES: &[(&str, &str)] = &[
         "1: `provider` says nothing of where the credentials come from",
     ),
     (
-        "[role.app.provider.huawei-assume-agency]\n",
-        "1: provider `huawei-assume-agency` is not supported by this version",
+        "[role.app.provider.huawei-identity-center]\n",
+        "1: provider `huawei-identity-center` is not supported by this version",
     ),
     (
-        "[role.app]\nexpected-account = \"1\"\n[role.app.provider.command]\ncommand = [\"/x\"]\ncloud = \"huawei\"\n",
-        "2: `expected-account` cannot be checked for this cloud by this version",
+        "[role.app]\nexpected-account = \"a b\"\n[role.app.provider.command]\ncommand = [\"/x\"]\ncloud = \"huawei\"\n",
+        "2: `expected-account` must be the id of an account, in letters and digits",
     ),
     (
         "[role.a.provider.tencent-instance-metadata]\n[role.a.provider.command]\n",
@@ -465,14 +465,10 @@ const LISTENERS: &[(&str, &str)] = &[
         "{tcp}protocols = [\"tencnt\"]\n",
         "12: `protocols` contains `tencnt`, which is no protocol | did you mean `tencent`?",
     ),
-    (
-        "{tcp}protocols = [\"aws-imds\"]\n",
-        "12: `protocols` contains `aws-imds`, not supported by this version",
-    ),
     ("{tcp}protocols = []\n", "12: `protocols` is empty"),
     (
         "{tcp}imds-v1 = true\n",
-        "12: `imds-v1` is not supported by this version",
+        "12: `imds-v1` means nothing without the protocol `aws-imds`",
     ),
     (
         "{tcp}mode = \"0660\"\n",
@@ -705,7 +701,7 @@ fn what_is_unwise_is_warned_about() {
         ),
         (
             role("expected-account = \"2\"\n", "") + vended,
-            "6: `role-arn` is of account 1, so nothing will ever be adopted",
+            "6: its provider is of account 1, so nothing will ever be adopted",
         ),
         (
             role("", "duration = \"15m\"\n") + vended,

@@ -27,10 +27,12 @@ fn listener(name: &str, address: Address) -> Listener {
         token: None,
         access: SocketAccess {
             mode: 0o600,
+            mode_is_set: true,
             owner: None,
             group: None,
         },
         allow_remote: false,
+        imds_v1: false,
         instance: None,
     }
 }

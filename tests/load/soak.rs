@@ -161,9 +161,15 @@ impl Workload for Polling {
             return;
         };
         let role = role_name(poller.role);
+        let mut detail = format!("status {}", answer.status);
         let judged = if answer.status == 200 {
             match poller.format.read(&role, answer.body) {
-                Ok(set) => self.witness.got(&role, set, poller.before, poller.asked),
+                Ok(set) => {
+                    if let Some(past) = poller.asked.checked_sub(set.expires) {
+                        detail = format!("it showed an end {past:.3?} before the request");
+                    }
+                    self.witness.got(&role, set, poller.before, poller.asked)
+                }
                 Err(why) => return self.count_unreadable(&role, why),
             }
         } else {
@@ -175,7 +181,7 @@ impl Workload for Polling {
             Err(wrong)
         };
         if let Err(wrong) = judged {
-            self.count(&role, wrong, answer.status);
+            self.count(&role, wrong, &detail);
         }
     }
 
@@ -186,11 +192,11 @@ impl Workload for Polling {
 }
 
 impl Polling {
-    fn count(&mut self, role: &str, wrong: Wrong, status: u16) {
+    fn count(&mut self, role: &str, wrong: Wrong, detail: &str) {
         let count = self.problems.entry(wrong).or_default();
         *count += 1;
         if *count <= TOLD && !self.tolerates(wrong) {
-            output::remark(&format!("{role}: {wrong:?}, status {status}"));
+            output::remark(&format!("{role}: {wrong:?}: {detail}"));
         }
     }
 

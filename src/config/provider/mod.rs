@@ -4,14 +4,16 @@
 //! line in [`KINDS`]; what identifies its credentials goes into the fingerprint.
 
 mod command;
+mod huawei;
 mod policy;
+mod shared;
 mod tencent;
 
 use std::collections::BTreeMap;
 
 use super::host::Host;
 use super::mask::quotable;
-use super::model::{Provider, Source, Upstream};
+use super::model::{HuaweiDomain, Provider, Source, Upstream};
 use super::reader::{Complaint, Table, Value, suggestion};
 use super::report::{Message, Severity};
 use super::source::Place;
@@ -19,7 +21,6 @@ use crate::credentials::Cloud;
 use crate::name::Name;
 
 pub(super) use policy::canonical;
-pub(super) use tencent::account_of;
 
 /// What a provider may refer to, and the defaults from outside its table.
 #[derive(Debug)]
@@ -37,8 +38,13 @@ pub(super) struct Surroundings<'s, 'd> {
 type Reader = fn(&mut Table<'_, '_>, &Surroundings<'_, '_>) -> Option<(Cloud, Provider)>;
 
 /// Every kind and who reads it.
-const KINDS: [(&str, Reader); 6] = [
+const KINDS: [(&str, Reader); 11] = [
     ("command", command::command),
+    ("huawei-agency-credentials", huawei::agency_credentials),
+    ("huawei-assume-agency", huawei::assume_agency),
+    ("huawei-assume-agency-with-oidc", huawei::with_oidc),
+    ("huawei-assume-agency-with-saml", huawei::with_saml),
+    ("huawei-instance-metadata", huawei::instance_metadata),
     ("tencent-assume-role", tencent::assume_role),
     ("tencent-assume-role-with-saml", tencent::with_saml),
     (
@@ -50,15 +56,27 @@ const KINDS: [(&str, Reader); 6] = [
 ];
 
 /// Kinds that later versions are to have.
-const LATER: [&str; 7] = [
-    "huawei-agency-credentials",
-    "huawei-assume-agency",
-    "huawei-assume-agency-with-oidc",
-    "huawei-assume-agency-with-saml",
-    "huawei-identity-center",
-    "huawei-instance-metadata",
-    "tencent-identity-center",
-];
+const LATER: [&str; 2] = ["huawei-identity-center", "tencent-identity-center"];
+
+/// The account whose credentials a provider will obtain, where its settings say.
+pub(super) fn account_of(provider: &Provider) -> Option<&str> {
+    match provider {
+        Provider::HuaweiAgencyCredentials(it) => match &it.delegating {
+            HuaweiDomain::Id(id) => Some(id),
+            HuaweiDomain::Name(_) => None,
+        },
+        Provider::HuaweiAssumeAgency(it) => huawei::account_of(&it.agency_urn),
+        Provider::HuaweiAssumeAgencyWithOidc(it) => huawei::account_of(&it.agency_urn),
+        Provider::HuaweiAssumeAgencyWithSaml(it) => huawei::account_of(&it.agency_urn),
+        Provider::TencentAssumeRole(it) => tencent::account_of(&it.role_arn),
+        Provider::TencentAssumeRoleWithWebIdentity(it) => tencent::account_of(&it.role_arn),
+        Provider::TencentAssumeRoleWithSaml(it) => tencent::account_of(&it.role_arn),
+        Provider::Command(_)
+        | Provider::HuaweiInstanceMetadata(_)
+        | Provider::TencentGetFederationToken(_)
+        | Provider::TencentInstanceMetadata(_) => None,
+    }
+}
 
 /// What a provider's table gives as its `source`, whether or not all else in it is right.
 pub(super) fn raw_source<'d>(whole: &Value<'_, 'd>) -> Option<(&'d str, Place<'d>)> {

@@ -1,6 +1,7 @@
 //! Defaults, identities and differences of whole configurations.
 
 mod example;
+mod huawei;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

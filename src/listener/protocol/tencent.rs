@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 
-use super::{JSON, Shaped, TEXT, Trouble, Want, only_segment};
+use super::{About, JSON, Shaped, TEXT, Trouble, Want, list_or_role};
 
 /// Where clients look for the real service.
 pub(super) const HOSTS: [&str; 4] = [
@@ -29,18 +29,18 @@ pub(super) fn route(path: &str) -> Option<Want<'_>> {
         .iter()
         .find_map(|version| path.strip_prefix(version))
         .unwrap_or(path);
-    let cam = tree.strip_prefix("/meta-data/cam/")?;
+    let tree = tree.strip_prefix("/meta-data/")?;
+    match tree {
+        "instance-id" => return Some(Want::About(About::Id)),
+        "placement/region" => return Some(Want::About(About::Region)),
+        "placement/zone" => return Some(Want::About(About::Zone)),
+        _ => {}
+    }
+    let cam = tree.strip_prefix("cam/")?;
     let rest = cam
         .strip_prefix("security-credentials")
         .or_else(|| cam.strip_prefix("service-role-security-credentials"))?;
     list_or_role(rest)
-}
-
-fn list_or_role(rest: &str) -> Option<Want<'_>> {
-    match rest {
-        "" | "/" => Some(Want::Roles),
-        _ => only_segment(rest, "/").map(Want::Credentials),
-    }
 }
 
 pub(super) fn refusal(trouble: Trouble, message: &str) -> Shaped {
@@ -66,7 +66,7 @@ pub(super) fn refusal(trouble: Trouble, message: &str) -> Shaped {
 mod tests {
     use hyper::http::StatusCode;
 
-    use super::{Trouble, Want, refusal, route};
+    use super::{About, Trouble, Want, refusal, route};
 
     #[test]
     fn every_spelling_of_the_tree_is_known() {
@@ -82,6 +82,13 @@ mod tests {
                 assert_eq!(route(&format!("{list}app")), None);
                 assert_eq!(route(&format!("{list}/app/")), None);
             }
+        }
+        for (path, about) in [
+            ("/latest/meta-data/instance-id", About::Id),
+            ("/meta-data/placement/region", About::Region),
+            ("/1.0/meta-data/placement/zone", About::Zone),
+        ] {
+            assert_eq!(route(path), Some(Want::About(about)), "{path}");
         }
         assert_eq!(route("/accesskey"), Some(Want::Roles));
         assert_eq!(route("/accesskey/"), Some(Want::Roles));

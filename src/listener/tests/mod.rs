@@ -3,6 +3,7 @@
 mod access;
 mod cold;
 mod life;
+mod metadata;
 mod protocols;
 mod refusals;
 pub(super) mod support;

@@ -120,10 +120,12 @@ pub(super) fn listener(name: &str, address: Address) -> Listener {
         token: None,
         access: SocketAccess {
             mode: 0o666,
+            mode_is_set: true,
             owner: None,
             group: None,
         },
         allow_remote: false,
+        imds_v1: false,
         instance: None,
     }
 }

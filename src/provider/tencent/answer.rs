@@ -6,35 +6,20 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 
 use crate::clock::BootTime;
 use crate::credentials::{Keys, Obtained};
-use crate::provider::error::foreign;
+use crate::provider::service::answer::{
+    Refusal, Trouble, moment, obtained, parse, secret, unexpected,
+};
 use crate::secret::Secret;
-
-/// An answer that is no success.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Trouble {
-    /// The service said no.
-    Refused(Refusal),
-    /// Not what the service answers: a relay's page, a cut-off body, a missing field.
-    Unusable { reason: String },
-}
-
-/// The service's own words, as they came.
-#[derive(Debug, Eq, PartialEq)]
-pub struct Refusal {
-    pub code: String,
-    pub message: String,
-    pub request_id: Option<String>,
-}
 
 /// What the minting actions return.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Minted {
+pub(in crate::provider) struct Minted {
     credentials: WireCredentials,
     #[serde(default)]
     expired_time: Option<u64>,
@@ -92,24 +77,16 @@ struct WireError {
 ///
 /// # Errors
 /// The refusal in it, or why it is none of the service's answers.
-pub fn read<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, Trouble> {
+pub(super) fn read<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, Trouble> {
     if let Some(refusal) = refusal(body) {
         return Err(Trouble::Refused(refusal));
     }
-    let unusable = |reason| Err(Trouble::Unusable { reason });
-    match status {
-        200 => {}
-        300..=399 => {
-            return unusable(format!(
-                "it redirects (HTTP status {status}), which is never followed; check `endpoint`"
-            ));
-        }
-        _ => return unusable(format!("it has HTTP status {status}")),
+    if status != 200 {
+        return Err(unexpected(status));
     }
-    match parse::<Envelope<T>>(body) {
-        Ok(envelope) => Ok(envelope.response),
-        Err(reason) => unusable(reason),
-    }
+    parse::<Envelope<T>>(body)
+        .map(|envelope| envelope.response)
+        .map_err(|reason| Trouble::Unusable { reason })
 }
 
 /// The error in an answer, if there is one.
@@ -134,44 +111,12 @@ fn refusal(body: &[u8]) -> Option<Refusal> {
     })
 }
 
-/// JSON to a value. The reason for a failure names the place, never what stands there.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let text = error.inner().to_string();
-        // The only text of the JSON reader that quotes nothing from the input.
-        let missing = text
-            .strip_prefix("missing field `")
-            .and_then(|rest| rest.split_once('`'))
-            .map(|(field, _)| field);
-        match (error.inner().classify(), missing) {
-            (serde_json::error::Category::Eof, _) => "it is cut off".to_owned(),
-            (serde_json::error::Category::Data, Some(field)) if path == "." => {
-                format!("`{field}` is missing")
-            }
-            (serde_json::error::Category::Data, Some(field)) => {
-                format!("`{}.{field}` is missing", foreign(&path))
-            }
-            (serde_json::error::Category::Data, None) => {
-                format!("`{}` is not what it should be", foreign(&path))
-            }
-            (serde_json::error::Category::Io | serde_json::error::Category::Syntax, _) => {
-                "it is not JSON".to_owned()
-            }
-        }
-    })?;
-    json.end()
-        .map_err(|_| "something follows its JSON".to_owned())?;
-    Ok(value)
-}
-
 impl Minted {
     /// A complete set with its expiry.
     ///
     /// # Errors
     /// What is missing.
-    pub fn into_obtained(
+    pub(in crate::provider) fn into_obtained(
         self,
         issuer_now: Option<SystemTime>,
         sent_at: BootTime,
@@ -190,38 +135,16 @@ impl Minted {
     }
 }
 
-/// Puts a set together, or says what it lacks.
-pub(crate) fn obtained(
-    keys: Keys,
-    expires_at: Option<SystemTime>,
-    issuer_now: Option<SystemTime>,
-    sent_at: BootTime,
-) -> Result<Obtained, String> {
-    if !keys.are_complete() {
-        return Err("a part of the credentials is empty".to_owned());
-    }
-    let expires_at = expires_at.ok_or("it has no valid expiry")?;
-    Ok(Obtained {
-        keys,
-        expires_at,
-        issuer_now,
-        sent_at,
-    })
-}
-
 /// `ExpiredTime` (seconds since 1970) is preferred to `Expiration` (RFC 3339), which is not
 /// always there.
-pub(crate) fn expiry(expired_time: Option<u64>, expiration: Option<&str>) -> Option<SystemTime> {
-    let seconds = match expired_time {
-        Some(seconds) => seconds,
-        None => u64::try_from(expiration?.parse::<jiff::Timestamp>().ok()?.as_second()).ok()?,
-    };
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-}
-
-/// A string that is wiped even if the rest of its answer turns out to be wrong.
-pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    String::deserialize(deserializer).map(Secret::from)
+pub(in crate::provider) fn expiry(
+    expired_time: Option<u64>,
+    expiration: Option<&str>,
+) -> Option<SystemTime> {
+    match expired_time {
+        Some(seconds) => SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)),
+        None => moment(expiration?),
+    }
 }
 
 #[cfg(test)]
@@ -230,8 +153,9 @@ mod tests {
 
     use proptest::prelude::{Strategy, any, prop_assert, proptest};
 
-    use super::{Minted, Refusal, Trouble, expiry, read};
+    use super::{Minted, expiry, read};
     use crate::clock::BootTime;
+    use crate::provider::service::answer::{Refusal, Trouble};
 
     const CANARY: &str = "CANARY-7f3a";
     const GOOD: &str = r#"{"Response": {"Credentials": {"Token": "CANARY-7f3a-token",

@@ -5,18 +5,17 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::ladder::Ladder;
-use super::request::Action;
+use super::request::{ASSUME_ROLE, GET_CALLER_IDENTITY};
 use super::sts::Sts;
-use super::url_encoded;
 use crate::config::model::TencentAssumeRole;
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
+use crate::provider::service::Identify as _;
+use crate::provider::service::ladder::Ladder;
+use crate::provider::service::request::url_encoded;
 use crate::provider::signer::Signer;
 use crate::provider::{BoxFuture, CallSite, Provider};
-
-const ACTION: Action = Action::AssumeRole;
 
 /// A role's credentials for whoever its trust policy names.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ struct Tag<'a> {
 impl AssumeRole {
     pub(in crate::provider) fn new(settings: &TencentAssumeRole, context: &BuildContext) -> Self {
         Self {
-            sts: Sts::new(&settings.sts, &[ACTION, Action::GetCallerIdentity], context),
+            sts: Sts::new(&settings.sts, &[ASSUME_ROLE, GET_CALLER_IDENTITY], context),
             signer: context.signer(&settings.source),
             ladder: Ladder::new(settings.duration),
             settings: settings.clone(),
@@ -84,7 +83,7 @@ impl Provider for AssumeRole {
             let seconds = self.ladder.seconds();
             self.sts
                 .mint(
-                    ACTION,
+                    ASSUME_ROLE,
                     &parameters(&self.settings, seconds),
                     (&keys).into(),
                     &[],
@@ -96,11 +95,11 @@ impl Provider for AssumeRole {
     }
 
     fn identify<'a>(&'a self, keys: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>> {
-        Box::pin(self.sts.identify(keys))
+        self.sts.identify(keys)
     }
 
     fn mint_call(&self) -> CallSite {
-        self.sts.call_site(ACTION)
+        self.sts.call_site(ASSUME_ROLE)
     }
 
     fn identity_call(&self) -> CallSite {
@@ -112,7 +111,7 @@ impl Provider for AssumeRole {
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {
-        [self.signer.watched_files(), self.sts.watched_files()].concat()
+        [self.signer.watched_files(), self.sts.files()].concat()
     }
 }
 
@@ -122,11 +121,11 @@ mod tests {
     use std::time::Duration;
 
     use super::parameters;
-    use crate::config::model::{Source, TencentAssumeRole, TencentSts, Upstream};
+    use crate::config::model::{Service, Source, TencentAssumeRole, Upstream};
 
     fn settings() -> TencentAssumeRole {
         TencentAssumeRole {
-            sts: TencentSts {
+            sts: Service {
                 region: "ap-guangzhou".into(),
                 endpoint: "https://sts.tencentcloudapi.com".into(),
                 fallback_endpoint: None,

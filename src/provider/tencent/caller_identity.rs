@@ -1,12 +1,17 @@
 //! STS GetCallerIdentity: whose credentials a set is.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use super::request::Action;
+use super::request::GET_CALLER_IDENTITY;
 use super::sts::Sts;
+use crate::config::model;
 use crate::credentials::{Identity, Keys};
-use crate::provider::CallSite;
-use crate::provider::error::{Class, ProviderError};
+use crate::provider::context::BuildContext;
+use crate::provider::error::ProviderError;
+use crate::provider::service::{Identify, of_the_keys_themselves};
+use crate::provider::{BoxFuture, CallSite};
 
 #[derive(Serialize)]
 struct NoParameters {}
@@ -22,33 +27,35 @@ struct CallerIdentity {
     kind: String,
 }
 
-impl Sts {
-    /// Asks whose keys these are.
-    pub(in crate::provider) async fn identify(
-        &self,
-        keys: &Keys,
-    ) -> Result<Identity, ProviderError> {
-        let identity: CallerIdentity = self
-            .ask(Action::GetCallerIdentity, &NoParameters {}, keys.into())
-            .await
-            .map_err(|mut error| {
-                // The keys in question are the ones that were refused: no source can mend that,
-                // but one that was just made may not be known everywhere yet.
-                if error.class == Class::StaleSource {
-                    error.class = Class::Transient;
-                }
-                error
-            })?;
-        Ok(Identity {
-            account: identity.account_id,
-            user: identity.user_id,
-            arn: identity.arn,
-            kind: identity.kind,
+/// STS for the question alone.
+pub(in crate::provider) fn identity_service(
+    settings: &model::Service,
+    context: &BuildContext,
+) -> Sts {
+    Sts::new(settings, &[GET_CALLER_IDENTITY], context)
+}
+
+impl Identify for Sts {
+    fn identify<'a>(&'a self, keys: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>> {
+        Box::pin(async {
+            let identity: CallerIdentity = self
+                .ask(GET_CALLER_IDENTITY, &NoParameters {}, keys.into())
+                .await
+                .map_err(of_the_keys_themselves)?;
+            Ok(Identity {
+                account: identity.account_id,
+                user: identity.user_id,
+                arn: identity.arn,
+                kind: identity.kind,
+            })
         })
     }
 
-    /// What [`Self::identify`] calls.
-    pub(in crate::provider) fn identity_call(&self) -> CallSite {
-        self.call_site(Action::GetCallerIdentity)
+    fn identity_call(&self) -> CallSite {
+        self.call_site(GET_CALLER_IDENTITY)
+    }
+
+    fn watched_files(&self) -> Vec<PathBuf> {
+        self.files()
     }
 }

@@ -4,18 +4,17 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::ladder::Ladder;
-use super::request::Action;
+use super::request::{GET_CALLER_IDENTITY, GET_FEDERATION_TOKEN};
 use super::sts::Sts;
-use super::url_encoded;
 use crate::config::model::TencentGetFederationToken;
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
+use crate::provider::service::Identify as _;
+use crate::provider::service::ladder::Ladder;
+use crate::provider::service::request::url_encoded;
 use crate::provider::signer::Signer;
 use crate::provider::{BoxFuture, CallSite, Provider};
-
-const ACTION: Action = Action::GetFederationToken;
 
 /// A federated user's credentials.
 #[derive(Debug)]
@@ -42,7 +41,11 @@ impl GetFederationToken {
         context: &BuildContext,
     ) -> Self {
         Self {
-            sts: Sts::new(&settings.sts, &[ACTION, Action::GetCallerIdentity], context),
+            sts: Sts::new(
+                &settings.sts,
+                &[GET_FEDERATION_TOKEN, GET_CALLER_IDENTITY],
+                context,
+            ),
             signer: context.signer(&settings.source),
             ladder: Ladder::new(settings.duration),
             name: settings.session_name.clone(),
@@ -63,7 +66,7 @@ impl Provider for GetFederationToken {
             };
             self.sts
                 .mint(
-                    ACTION,
+                    GET_FEDERATION_TOKEN,
                     &parameters,
                     (&keys).into(),
                     &[],
@@ -75,11 +78,11 @@ impl Provider for GetFederationToken {
     }
 
     fn identify<'a>(&'a self, keys: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>> {
-        Box::pin(self.sts.identify(keys))
+        self.sts.identify(keys)
     }
 
     fn mint_call(&self) -> CallSite {
-        self.sts.call_site(ACTION)
+        self.sts.call_site(GET_FEDERATION_TOKEN)
     }
 
     fn identity_call(&self) -> CallSite {
@@ -91,6 +94,6 @@ impl Provider for GetFederationToken {
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {
-        [self.signer.watched_files(), self.sts.watched_files()].concat()
+        [self.signer.watched_files(), self.sts.files()].concat()
     }
 }

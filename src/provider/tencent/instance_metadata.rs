@@ -9,20 +9,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use percent_encoding::utf8_percent_encode;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
-use super::UNRESERVED;
-use super::answer::{expiry, obtained, parse, secret};
-use super::request::{Action, host_of};
+use super::answer::expiry;
+use super::request::GET_CALLER_IDENTITY;
 use super::sts::Sts;
 use crate::clock::{BootTime, Clock};
 use crate::config::model::TencentInstanceMetadata;
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError, foreign};
+use crate::provider::service::Identify as _;
+use crate::provider::service::answer::{obtained, parse, secret};
+use crate::provider::service::request::{host_of, url_encoded};
 use crate::provider::upstream::{Answer, Call, HttpClient, WipedBuffer};
 use crate::provider::{BoxFuture, CallSite, Provider};
 use crate::secret::Secret;
@@ -69,7 +70,7 @@ impl InstanceMetadata {
             host: host_of(&endpoint),
             endpoint,
             role_name: settings.role_name.clone(),
-            sts: Sts::new(&settings.sts, &[Action::GetCallerIdentity], context),
+            sts: Sts::new(&settings.sts, &[GET_CALLER_IDENTITY], context),
         }
     }
 
@@ -94,7 +95,7 @@ impl InstanceMetadata {
 
     async fn credentials_of(&self, role: &str) -> Result<Obtained, ProviderError> {
         let sent_at = self.clock.boot();
-        let path = format!("{PATH}{}", utf8_percent_encode(role, UNRESERVED));
+        let path = format!("{PATH}{}", url_encoded(role));
         let answer = self.get(&path).await?;
         if answer.status == 404 {
             return Err(ProviderError::new(
@@ -178,7 +179,7 @@ impl Provider for InstanceMetadata {
     }
 
     fn identify<'a>(&'a self, keys: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>> {
-        Box::pin(self.sts.identify(keys))
+        self.sts.identify(keys)
     }
 
     fn mint_call(&self) -> CallSite {
@@ -198,7 +199,7 @@ impl Provider for InstanceMetadata {
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {
-        self.sts.watched_files()
+        self.sts.files()
     }
 }
 

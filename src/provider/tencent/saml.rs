@@ -1,26 +1,20 @@
 //! STS `AssumeRoleWithSAML`: an identity provider's assertion instead of a signature.
-//!
-//! Assertions live for minutes and are meant for one use, so each attempt wants a new one: from
-//! a program that asks the identity provider, or from a file that something else replaces.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::ladder::Ladder;
-use super::request::{Action, Auth};
+use super::request::{ASSUME_ROLE_WITH_SAML, GET_CALLER_IDENTITY};
 use super::sts::Sts;
-use crate::config::model::{SamlAssertion, TencentAssumeRoleWithSaml};
+use crate::config::model::TencentAssumeRoleWithSaml;
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::provider::context::BuildContext;
-use crate::provider::error::{Class, ProviderError};
-use crate::provider::program::Program;
-use crate::provider::secrets::SecretSource;
+use crate::provider::error::ProviderError;
+use crate::provider::service::Identify as _;
+use crate::provider::service::assertion::Assertion;
+use crate::provider::service::ladder::Ladder;
+use crate::provider::service::request::Auth;
 use crate::provider::{BoxFuture, CallSite, Provider};
-use crate::secret::Secret;
-
-const ACTION: Action = Action::AssumeRoleWithSaml;
 
 /// A role's credentials for the bearer of an assertion.
 #[derive(Debug)]
@@ -29,12 +23,6 @@ pub(in crate::provider) struct AssumeRoleWithSaml {
     assertion: Assertion,
     ladder: Ladder,
     settings: TencentAssumeRoleWithSaml,
-}
-
-#[derive(Debug)]
-enum Assertion {
-    Printed(Program),
-    Secret(Arc<SecretSource>),
 }
 
 #[derive(Serialize)]
@@ -54,37 +42,14 @@ impl AssumeRoleWithSaml {
         context: &BuildContext,
     ) -> Self {
         Self {
-            sts: Sts::new(&settings.sts, &[ACTION, Action::GetCallerIdentity], context),
-            assertion: match &settings.assertion {
-                SamlAssertion::Command(argv) => Assertion::Printed(Program::new(argv.clone())),
-                SamlAssertion::Secret(reference) => Assertion::Secret(context.secret(reference)),
-            },
+            sts: Sts::new(
+                &settings.sts,
+                &[ASSUME_ROLE_WITH_SAML, GET_CALLER_IDENTITY],
+                context,
+            ),
+            assertion: Assertion::new(&settings.assertion, context),
             ladder: Ladder::new(settings.duration),
             settings: settings.clone(),
-        }
-    }
-}
-
-impl Assertion {
-    async fn get(&self) -> Result<Arc<Secret>, ProviderError> {
-        match self {
-            Self::Printed(program) => {
-                let printed = program.run().await?;
-                let assertion = std::str::from_utf8(printed.as_ref())
-                    .map(|text| Secret::from(text.trim()))
-                    .ok()
-                    .filter(|assertion| !assertion.is_empty());
-                assertion.map(Arc::new).ok_or_else(|| {
-                    ProviderError::new(
-                        Class::Transient,
-                        format!("{program} printed no SAML assertion"),
-                    )
-                })
-            }
-            Self::Secret(source) => source.read().map_err(|error| {
-                ProviderError::new(Class::Final, "the SAML assertion cannot be read")
-                    .caused_by(error)
-            }),
         }
     }
 }
@@ -103,7 +68,7 @@ impl Provider for AssumeRoleWithSaml {
             };
             self.sts
                 .mint(
-                    ACTION,
+                    ASSUME_ROLE_WITH_SAML,
                     &parameters,
                     Auth::Unsigned,
                     &[&assertion],
@@ -115,11 +80,11 @@ impl Provider for AssumeRoleWithSaml {
     }
 
     fn identify<'a>(&'a self, keys: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>> {
-        Box::pin(self.sts.identify(keys))
+        self.sts.identify(keys)
     }
 
     fn mint_call(&self) -> CallSite {
-        self.sts.call_site(ACTION)
+        self.sts.call_site(ASSUME_ROLE_WITH_SAML)
     }
 
     fn identity_call(&self) -> CallSite {
@@ -127,17 +92,12 @@ impl Provider for AssumeRoleWithSaml {
     }
 
     fn reread_source(&self) {
-        if let Assertion::Secret(source) = &self.assertion {
-            source.forget();
-        }
+        self.assertion.forget();
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {
-        let mut files = self.sts.watched_files();
-        files.extend(match &self.assertion {
-            Assertion::Printed(program) => program.file(),
-            Assertion::Secret(source) => source.file(),
-        });
+        let mut files = self.sts.files();
+        files.extend(self.assertion.file());
         files
     }
 }

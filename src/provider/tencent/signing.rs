@@ -2,11 +2,7 @@
 //!
 //! Source: Tencent Cloud API 3.0 "signature v3", held to vectors made with the official SDKs.
 
-use std::fmt::Write as _;
-
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
-
+use crate::provider::mac::{hex, keyed, sha256_hex};
 use crate::secret::Secret;
 
 /// The algorithm's name, first word of the header.
@@ -38,7 +34,7 @@ impl Request<'_> {
             self.query,
             self.content_type,
             self.host,
-            hex(&Sha256::digest(self.payload)),
+            sha256_hex(self.payload),
         )
     }
 
@@ -88,7 +84,7 @@ impl Request<'_> {
             "{ALGORITHM}\n{}\n{}\n{}",
             self.timestamp,
             self.scope(),
-            hex(&Sha256::digest(canonical_request)),
+            sha256_hex(canonical_request.as_bytes()),
         )
     }
 
@@ -99,20 +95,6 @@ impl Request<'_> {
             .strftime("%Y-%m-%d")
             .to_string()
     }
-}
-
-fn keyed(key: &[u8], message: &[u8]) -> zeroize::Zeroizing<[u8; 32]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    zeroize::Zeroizing::new(mac.finalize().into_bytes().into())
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -1,34 +1,26 @@
 //! STS `AssumeRoleWithWebIdentity`: an OIDC token, such as a TKE pod's, instead of a signature.
-//!
-//! The token is read again at each attempt, since whoever issues it replaces its file. One that
-//! has expired by our clock is sent all the same: our clock may be the one that is wrong, and
-//! the answer tells.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::ladder::Ladder;
-use super::request::{Action, Auth};
+use super::request::{ASSUME_ROLE_WITH_WEB_IDENTITY, GET_CALLER_IDENTITY};
 use super::sts::Sts;
 use crate::config::model::TencentAssumeRoleWithWebIdentity;
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::provider::context::BuildContext;
-use crate::provider::error::{Class, ProviderError};
-use crate::provider::secrets::SecretSource;
+use crate::provider::error::ProviderError;
+use crate::provider::service::Identify as _;
+use crate::provider::service::ladder::Ladder;
+use crate::provider::service::request::Auth;
+use crate::provider::service::web_token::WebToken;
 use crate::provider::{BoxFuture, CallSite, Provider};
-
-const ACTION: Action = Action::AssumeRoleWithWebIdentity;
 
 /// A role's credentials for the bearer of a token.
 #[derive(Debug)]
 pub(in crate::provider) struct AssumeRoleWithWebIdentity {
     sts: Sts,
-    token: Arc<SecretSource>,
+    token: WebToken,
     ladder: Ladder,
     settings: TencentAssumeRoleWithWebIdentity,
 }
@@ -49,8 +41,12 @@ impl AssumeRoleWithWebIdentity {
         context: &BuildContext,
     ) -> Self {
         Self {
-            sts: Sts::new(&settings.sts, &[ACTION, Action::GetCallerIdentity], context),
-            token: context.secret(&settings.web_identity_token),
+            sts: Sts::new(
+                &settings.sts,
+                &[ASSUME_ROLE_WITH_WEB_IDENTITY, GET_CALLER_IDENTITY],
+                context,
+            ),
+            token: WebToken::new(context.secret(&settings.web_identity_token)),
             ladder: Ladder::new(settings.duration),
             settings: settings.clone(),
         }
@@ -60,10 +56,7 @@ impl AssumeRoleWithWebIdentity {
 impl Provider for AssumeRoleWithWebIdentity {
     fn provide(&self) -> BoxFuture<'_, Result<Obtained, ProviderError>> {
         Box::pin(async {
-            let token = self.token.read().map_err(|error| {
-                ProviderError::new(Class::Final, "the web identity token cannot be read")
-                    .caused_by(error)
-            })?;
+            let token = self.token.read()?;
             let seconds = self.ladder.seconds();
             let parameters = Parameters {
                 provider_id: &self.settings.provider_id,
@@ -75,7 +68,7 @@ impl Provider for AssumeRoleWithWebIdentity {
             let minted = self
                 .sts
                 .mint(
-                    ACTION,
+                    ASSUME_ROLE_WITH_WEB_IDENTITY,
                     &parameters,
                     Auth::Unsigned,
                     &[&token],
@@ -83,28 +76,16 @@ impl Provider for AssumeRoleWithWebIdentity {
                     &self.settings.role_arn,
                 )
                 .await;
-            minted.map_err(|mut error| {
-                if error.class == Class::StaleSource
-                    && let Some(expired) = expired_for(token.expose(), self.sts.now())
-                {
-                    error.message = format!(
-                        "the token in `{}` expired {} s ago and has to be renewed; {}",
-                        self.token.reference(),
-                        expired.as_secs(),
-                        error.message
-                    );
-                }
-                error
-            })
+            minted.map_err(|error| self.token.judge(error, &token, self.sts.now()))
         })
     }
 
     fn identify<'a>(&'a self, keys: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>> {
-        Box::pin(self.sts.identify(keys))
+        self.sts.identify(keys)
     }
 
     fn mint_call(&self) -> CallSite {
-        self.sts.call_site(ACTION)
+        self.sts.call_site(ASSUME_ROLE_WITH_WEB_IDENTITY)
     }
 
     fn identity_call(&self) -> CallSite {
@@ -116,50 +97,8 @@ impl Provider for AssumeRoleWithWebIdentity {
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {
-        let mut files = self.sts.watched_files();
+        let mut files = self.sts.files();
         files.extend(self.token.file());
         files
-    }
-}
-
-/// How long ago a JSON web token expired. We do not verify it, the cloud does; `None` too if it
-/// is none or has no expiry.
-fn expired_for(token: &str, now: SystemTime) -> Option<Duration> {
-    #[derive(Deserialize)]
-    struct Claims {
-        exp: u64,
-    }
-    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let Claims { exp } = serde_json::from_slice(&claims).ok()?;
-    let end = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(exp))?;
-    now.duration_since(end).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-    use super::expired_for;
-
-    #[test]
-    fn the_expiry_of_a_token_is_read_without_trusting_it() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        let token = |claims: &str| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
-        for (token, expired) in [
-            (token(r#"{"sub":"x","exp":910}"#), Some(90)),
-            (token(r#"{"exp":1001}"#), None),
-            (token(r#"{"exp":18446744073709551615}"#), None),
-            (token(r#"{"sub":"x"}"#), None),
-            (token("not JSON"), None),
-            ("e30.!!.c2ln".to_owned(), None),
-            ("opaque".to_owned(), None),
-            (String::new(), None),
-        ] {
-            let expected = expired.map(Duration::from_secs);
-            assert_eq!(expired_for(&token, now), expected, "{token}");
-        }
     }
 }

@@ -9,7 +9,7 @@ use credvend::credentials::Cloud;
 use credvend::provider::error::{Class, ProviderError};
 use credvend::provider::program::Program;
 
-use super::fixtures::{CANARY, Setup, fail, obtain, sts_at, temporary_keys, without_canary};
+use super::fixtures::{CANARY, Setup, fail, obtain, sts_at, without_canary};
 
 fn shell(script: &str) -> Vec<String> {
     vec!["/bin/sh".into(), "-c".into(), script.into()]
@@ -61,14 +61,6 @@ async fn output_that_is_no_credentials_is_not_quoted() {
         error.report(),
         "program `/bin/sh` printed no credentials: it is not JSON"
     );
-}
-
-#[tokio::test]
-async fn only_tencent_is_asked_whose_credentials_were_printed() {
-    let setup = Setup::new();
-    let provider = setup.build(command(shell("true"), Cloud::Huawei));
-    let error = provider.identify(&temporary_keys()).await.unwrap_err();
-    assert_eq!(error.class, Class::Final);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use credvend::clock::{BootTime, Clock, SystemClock, unix_seconds};
 use credvend::config::model::{
-    self, CloudLimits, Key, Limits, Role, Source, TencentAssumeRole, TencentSts, Upstream,
+    self, CloudLimits, Key, Limits, Role, Service, Source, TencentAssumeRole, Upstream,
 };
 use credvend::credentials::{Cloud, CredentialSet, Keys, Obtained};
 use credvend::provider::error::ProviderError;
@@ -40,8 +40,8 @@ pub(crate) fn impatient() -> Upstream {
     }
 }
 
-pub(crate) fn sts_at(endpoint: &str) -> TencentSts {
-    TencentSts {
+pub(crate) fn sts_at(endpoint: &str) -> Service {
+    Service {
         region: "ap-guangzhou".into(),
         endpoint: endpoint.into(),
         fallback_endpoint: None,
@@ -49,7 +49,7 @@ pub(crate) fn sts_at(endpoint: &str) -> TencentSts {
     }
 }
 
-pub(crate) fn assume_role(sts: TencentSts) -> TencentAssumeRole {
+pub(crate) fn assume_role(sts: Service) -> TencentAssumeRole {
     TencentAssumeRole {
         sts,
         source: Source::Key("ops".parse().unwrap()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credvend::config::model::{self, Source, TencentSts};
+use credvend::config::model::{self, Service, Source};
 use credvend::credentials::Identity;
 use credvend::provider::error::Class;
 use credvend::provider::tencent::signing::Request;
@@ -246,7 +246,7 @@ async fn an_unreachable_and_a_silent_endpoint_are_told_apart() {
     assert_eq!(error.report(), expected);
 
     let cloud = Cloud::start(vec![Reply::Hang]).await;
-    let settings = assume_role(TencentSts {
+    let settings = assume_role(Service {
         upstream: impatient(),
         ..sts_at(&cloud.url())
     });
@@ -365,7 +365,7 @@ async fn a_role_that_allows_no_session_at_all_is_a_final_failure_that_says_so() 
 async fn the_fallback_endpoint_takes_over_after_two_transport_failures() {
     let fallback = Cloud::start(vec![Reply::ok(minted()), Reply::Reset]).await;
     let first = format!("127.0.0.1:{}", closed_port().await);
-    let settings = assume_role(TencentSts {
+    let settings = assume_role(Service {
         fallback_endpoint: Some(fallback.url()),
         ..sts_at(&format!("http://{first}"))
     });
@@ -388,7 +388,7 @@ async fn the_fallback_endpoint_takes_over_after_two_transport_failures() {
 #[tokio::test]
 async fn a_refusal_does_not_lead_to_the_fallback() {
     let first = Cloud::start(vec![Reply::ok(refusal("InternalError.DbError", ""))]).await;
-    let settings = assume_role(TencentSts {
+    let settings = assume_role(Service {
         fallback_endpoint: Some("http://127.0.0.1:1".into()),
         ..sts_at(&first.url())
     });

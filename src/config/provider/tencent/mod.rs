@@ -3,23 +3,22 @@
 
 mod parameters;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::shared::{duration, saml_assertion, session_name};
 use super::{Surroundings, policy, source};
 use crate::config::endpoint;
 use crate::config::model::{
-    Provider, SamlAssertion, TencentAssumeRole, TencentAssumeRoleWithSaml,
+    Provider, Service, TencentAssumeRole, TencentAssumeRoleWithSaml,
     TencentAssumeRoleWithWebIdentity, TencentGetFederationToken, TencentInstanceMetadata,
-    TencentSts,
 };
 use crate::config::reader::{Complaint, Table};
 use crate::config::upstream;
 use crate::config::values::{self, worded};
 use crate::credentials::Cloud;
 use crate::provider::secrets::SecretRef;
-use parameters::{
-    PRINCIPAL_ARN, ROLE_ARN, duration, federated_name, principal_arn, role_arn, session_name, tags,
-};
+use parameters::{PRINCIPAL_ARN, ROLE_ARN, federated_name, principal_arn, role_arn, tags};
 
 pub(in crate::config) use parameters::account_of;
 
@@ -32,11 +31,11 @@ const REGION: &str = "ap-guangzhou";
 /// Our default and the cloud's.
 const SESSION: Duration = Duration::from_hours(2);
 /// AssumeRole and its relatives. No minimum is documented.
-const LONGEST_SESSION: Duration = Duration::from_hours(12);
+const SESSIONS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(12);
 /// `GetFederationToken`'s own default.
 const FEDERATION: Duration = Duration::from_mins(30);
 /// For a sub-user's key; a root account's gets 2 h.
-const LONGEST_FEDERATION: Duration = Duration::from_hours(36);
+const FEDERATIONS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(36);
 
 pub(super) fn assume_role(
     table: &mut Table<'_, '_>,
@@ -48,7 +47,7 @@ pub(super) fn assume_role(
     });
     let role_arn = table.required("role-arn", ROLE_ARN, |value| value.parsed(role_arn));
     let session_name = session_name(table, surroundings);
-    let duration = duration(table, SESSION, LONGEST_SESSION);
+    let duration = duration(table, SESSION, SESSIONS);
     let policy = table.optional("policy", policy::policy);
     let external_id = table.optional("external-id", |value| {
         value.parsed(|text| worded(text, "+=,.@:/-", 2..=128))
@@ -89,7 +88,7 @@ pub(super) fn with_web_identity(
     );
     let role_arn = given_or_from_pod(table, surroundings, "role-arn", "TKE_ROLE_ARN", role_arn);
     let session_name = session_name(table, surroundings);
-    let duration = duration(table, SESSION, LONGEST_SESSION);
+    let duration = duration(table, SESSION, SESSIONS);
 
     let variable = "TKE_WEB_IDENTITY_TOKEN_FILE";
     let web_identity_token = if let Some(value) = table.get("web-identity-token") {
@@ -164,29 +163,9 @@ pub(super) fn with_saml(
     });
     let role_arn = table.required("role-arn", ROLE_ARN, |value| value.parsed(role_arn));
     let session_name = session_name(table, surroundings);
-    let duration = duration(table, SESSION, LONGEST_SESSION);
+    let duration = duration(table, SESSION, SESSIONS);
 
-    let stored = table.get("saml-assertion");
-    let printed = table.get("saml-command");
-    let assertion = match (&stored, &printed) {
-        (Some(stored), None) => values::secret(stored).map(SamlAssertion::Secret),
-        (None, Some(printed)) => values::program(printed).map(SamlAssertion::Command),
-        (Some(_), Some(printed)) => {
-            table.findings().mistake(
-                printed.key_place(),
-                "`saml-assertion` and `saml-command` are both set",
-                "keep the one the assertion is to come from".to_owned(),
-            );
-            None
-        }
-        (None, None) => {
-            table.missing(
-                "saml-assertion",
-                "a reference such as \"file:/PATH\", or `saml-command = [\"/PROGRAM\"]`",
-            );
-            None
-        }
-    };
+    let assertion = saml_assertion(table);
     Some((
         Cloud::Tencent,
         Provider::TencentAssumeRoleWithSaml(TencentAssumeRoleWithSaml {
@@ -225,7 +204,7 @@ pub(super) fn federation_token(
         || Some("credvend".to_owned()),
         |value| value.parsed(|text| federated_name(text, &surroundings.host.name)),
     );
-    let duration = duration(table, FEDERATION, LONGEST_FEDERATION);
+    let duration = duration(table, FEDERATION, FEDERATIONS);
     let policy = table.required(
         "policy",
         "what the token may do, at most: \"file:/PATH\" of a JSON policy",
@@ -275,13 +254,13 @@ pub(super) fn sts(
     surroundings: &Surroundings<'_, '_>,
     region: Option<String>,
     endpoint_key: &'static str,
-) -> TencentSts {
+) -> Service {
     let site = table.optional("site", |value| value.parsed(site));
     let endpoint = table.optional(endpoint_key, |value| value.parsed(endpoint::service));
     let fallback_endpoint =
         table.optional("fallback-endpoint", |value| value.parsed(endpoint::service));
     let configured = table.optional("region", |value| value.parsed(values::region));
-    TencentSts {
+    Service {
         region: configured.or(region).unwrap_or_else(|| REGION.to_owned()),
         endpoint: endpoint.unwrap_or_else(|| site.unwrap_or(ENDPOINT_CN).to_owned()),
         fallback_endpoint,

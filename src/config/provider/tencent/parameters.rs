@@ -2,85 +2,12 @@
 //! published model and the pages of each action).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use crate::config::provider::Surroundings;
-use crate::config::reader::{Complaint, Table, Value};
-use crate::config::values::{self, spoken, worded};
+use crate::config::provider::shared::expanded;
+use crate::config::reader::{Complaint, Value};
 
-const SESSION_NAME: &str = "credvend-%H";
 pub(super) const ROLE_ARN: &str = "as in \"qcs::cam::uin/100000000001:roleName/app\"";
 pub(super) const PRINCIPAL_ARN: &str = "as in \"qcs::cam::uin/100000000001:saml-provider/corp\"";
-
-/// `duration`, where `usual` holds unless set.
-pub(super) fn duration(
-    table: &mut Table<'_, '_>,
-    usual: Duration,
-    longest: Duration,
-) -> Option<Duration> {
-    let Some(value) = table.get("duration") else {
-        return Some(usual);
-    };
-    let duration = values::positive_duration(&value)?;
-    if duration > longest {
-        value.complain(
-            Complaint::new("is longer than this action allows")
-                .hint(format!("at most {}", spoken(longest))),
-        );
-        return None;
-    }
-    if duration.subsec_nanos() != 0 {
-        value.complain(Complaint::new("must be in whole seconds"));
-        return None;
-    }
-    Some(duration)
-}
-
-pub(super) fn session_name(
-    table: &mut Table<'_, '_>,
-    surroundings: &Surroundings<'_, '_>,
-) -> Option<String> {
-    let host = &surroundings.host.name;
-    match table.get("session-name") {
-        Some(value) => value.parsed(|text| expanded_session_name(text, host)),
-        None => Some(default_session_name(host)),
-    }
-}
-
-/// The default fits whatever the host is called.
-fn default_session_name(host: &str) -> String {
-    let host: String = host
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    SESSION_NAME
-        .replace("%H", &host)
-        .chars()
-        .take(128)
-        .collect()
-}
-
-fn expanded_session_name(text: &str, host: &str) -> Result<String, Complaint> {
-    let expanded = expanded(text, host)?;
-    worded(&expanded, "+=,.@-", 2..=128).map_err(|complaint| {
-        if expanded == text {
-            return complaint;
-        }
-        Complaint {
-            text: format!(
-                "{}, and with the host name it is `{expanded}`",
-                complaint.text
-            ),
-            ..complaint
-        }
-    })
-}
 
 pub(super) fn federated_name(text: &str, host: &str) -> Result<String, Complaint> {
     let expanded = expanded(text, host)?;
@@ -94,26 +21,6 @@ pub(super) fn federated_name(text: &str, host: &str) -> Result<String, Complaint
         Complaint::new("must be letters only, as GetFederationToken wants it")
             .hint("1 to 128 of a to z and A to Z; host names rarely are"),
     )
-}
-
-/// `%H` becomes the host name and `%%` a per cent sign.
-fn expanded(text: &str, host: &str) -> Result<String, Complaint> {
-    let mut expanded = String::with_capacity(text.len() + host.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '%' => match chars.next() {
-                Some('H') => expanded.push_str(host),
-                Some('%') => expanded.push('%'),
-                Some(_) | None => {
-                    return Err(Complaint::new("has a `%` that means nothing")
-                        .hint("`%H` is the host name, `%%` a per cent sign"));
-                }
-            },
-            _ => expanded.push(c),
-        }
-    }
-    Ok(expanded)
 }
 
 pub(super) fn role_arn(text: &str) -> Result<String, Complaint> {
@@ -167,10 +74,7 @@ pub(super) fn tags(value: &Value<'_, '_>) -> Option<BTreeMap<String, String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        account_of, default_session_name, expanded_session_name, federated_name, principal_arn,
-        role_arn,
-    };
+    use super::{account_of, federated_name, principal_arn, role_arn};
 
     #[test]
     fn role_names_have_three_parts() {
@@ -199,22 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn session_names_hold_the_host_name() {
-        assert_eq!(
-            expanded_session_name("app-%H", "web1").as_deref(),
-            Ok("app-web1")
-        );
-        assert!(
-            expanded_session_name("100%%", "web1").is_err(),
-            "% is not allowed on the wire"
-        );
-        assert!(expanded_session_name("app-%h", "web1").is_err());
-        assert!(expanded_session_name("%", "web1").is_err());
-        assert!(expanded_session_name("a", "web1").is_err());
-        let long = expanded_session_name("app-%H", &"x".repeat(200)).unwrap_err();
-        assert!(long.text.contains("with the host name"), "{long:?}");
-        assert_eq!(default_session_name("web 1"), "credvend-web-1");
-        assert_eq!(default_session_name(&"x".repeat(200)).len(), 128);
+    fn federated_users_have_letters_only() {
         assert!(federated_name("app", "web1").is_ok());
         assert!(federated_name("app-%H", "web1").is_err());
     }

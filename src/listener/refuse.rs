@@ -1,0 +1,106 @@
+//! Every way in which a request is turned down: counted, told to the audit where somebody was
+//! kept out, and said in the shape of the protocol.
+
+use hyper::http::{StatusCode, request::Parts};
+
+use super::access::Refusal;
+use super::answer::{self, Answer};
+use super::guard::Violation;
+use super::rules::Rules;
+use super::session::Session;
+use crate::config::model::Protocol;
+use crate::observe::audit::Denial;
+use crate::store::{Role, View};
+
+/// What a client is told to wait while attempts are under way, in seconds.
+const SOON: u16 = 1;
+/// The same where somebody has to act first.
+const LATER: u16 = 30;
+
+impl Session {
+    pub(super) fn unavailable(&self, protocol: Protocol, role: &Role, view: &View) -> Answer {
+        let name = role.name();
+        let needs_somebody = view.refresh.needs_somebody();
+        let mut message = if needs_somebody {
+            format!("role `{name}` holds no valid credentials and somebody has to act")
+        } else {
+            format!("role `{name}` holds no valid credentials yet")
+        };
+        if let Some(failure) = &view.failure {
+            message.push_str(": ");
+            message.push_str(&failure.message);
+        }
+        let answer = self.refuse(protocol, StatusCode::SERVICE_UNAVAILABLE, &message);
+        answer::retry_after(answer, if needs_somebody { LATER } else { SOON })
+    }
+
+    pub(super) fn no_such_role(&self, protocol: Protocol) -> Answer {
+        let message = format!("listener `{}` serves no such role", self.live.name);
+        self.refuse(protocol, StatusCode::NOT_FOUND, &message)
+    }
+
+    pub(super) fn refuse_peer(&self, rules: &Rules, path: &str) -> Answer {
+        let protocol = Protocol::speaking(&rules.protocols, path);
+        let message = Refusal {
+            listener: &self.live.name,
+            identity: self.identity,
+        }
+        .to_string();
+        self.denied(protocol, "peer");
+        answer::closing(self.refuse(protocol, StatusCode::FORBIDDEN, &message))
+    }
+
+    pub(super) fn refuse_request(&self, protocol: Protocol, violation: Violation) -> Answer {
+        let status = violation.status();
+        if status == StatusCode::FORBIDDEN {
+            self.denied(protocol, violation.reason());
+        } else {
+            self.live.denied(violation.reason());
+        }
+        let mut answer = self.refuse(protocol, status, &violation.to_string());
+        if let Violation::Method(methods) = violation {
+            answer = answer::allow(answer, methods);
+        }
+        if violation.closes() {
+            answer::closing(answer)
+        } else {
+            answer
+        }
+    }
+
+    pub(super) fn refuse_token(&self, protocol: Protocol) -> Answer {
+        self.denied(protocol, "token");
+        let message = format!(
+            "the `Authorization` header does not hold the token of listener `{}`",
+            self.live.name
+        );
+        self.refuse(protocol, StatusCode::UNAUTHORIZED, &message)
+    }
+
+    /// A body that did not come in time.
+    pub(super) fn refuse_slow_body(&self, parts: &Parts) -> Answer {
+        let rules = self.live.rules.load();
+        let protocol = Protocol::speaking(&rules.protocols, parts.uri.path());
+        self.live.denied("request");
+        answer::closing(self.refuse(
+            protocol,
+            StatusCode::REQUEST_TIMEOUT,
+            "the request's body did not arrive",
+        ))
+    }
+
+    pub(super) fn refuse(&self, protocol: Protocol, status: StatusCode, message: &str) -> Answer {
+        self.live.answered(protocol, status, 1);
+        answer::refusal(protocol, status, message)
+    }
+
+    pub(super) fn denied(&self, protocol: Protocol, reason: &'static str) {
+        self.live.denied(reason);
+        self.live.context.audit.denied(Denial {
+            listener: &self.live.name,
+            protocol: protocol.as_str(),
+            peer: &self.peer,
+            reason,
+        });
+    }
+}
