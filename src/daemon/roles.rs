@@ -11,6 +11,7 @@ use super::fdstore::RestoredSet;
 use crate::config::model::{self, Config, Source};
 use crate::credentials::CredentialSet;
 use crate::name::Name;
+use crate::observe::metrics::EndpointLabels;
 use crate::provider::secrets::Stamp;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
@@ -170,6 +171,18 @@ impl Roles {
     #[must_use]
     pub(super) fn get(&self, name: &str) -> Option<Managed> {
         lock(&self.entries).get(name).map(Entry::managed)
+    }
+
+    /// Sets the gauges to what each endpoint's clock showed last.
+    pub(super) fn show_clock_skews(&self) {
+        for (endpoint, seconds) in self.context.clock_skews() {
+            #[expect(clippy::cast_precision_loss, reason = "an offset fits 52 bits")]
+            self.shared
+                .metrics
+                .upstream_clock_skew
+                .get_or_create(&EndpointLabels { endpoint })
+                .set(seconds as f64);
+        }
     }
 
     /// Files whose change concerns a role.

@@ -144,6 +144,7 @@ impl Daemon {
         loop {
             self.health.beat();
             self.manager.alive();
+            self.roles.show_clock_skews();
             let status = self.status_line();
             if status != told && self.health.is_ready() {
                 self.manager.status(&status);
