@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::fdstore::RestoredSet;
 use crate::config::model::{self, Config, Source};
 use crate::credentials::CredentialSet;
+use crate::login::Logins;
 use crate::name::Name;
 use crate::observe::metrics::EndpointLabels;
 use crate::provider::secrets::Stamp;
@@ -144,6 +145,22 @@ impl Roles {
         self.shared.changed.notify_one();
         for (handle, settings) in settings {
             handle.retune(settings).await;
+        }
+    }
+
+    /// Roles that are built from here on find their logins there.
+    pub(super) fn find_logins_in(&self, logins: &Arc<Logins>) {
+        let logins = Arc::clone(logins);
+        self.context
+            .set_logins(Arc::new(move |name| Some(logins.holder(name))));
+    }
+
+    /// The session of a login changed: its roles try again, within their budgets.
+    pub(super) async fn login_changed(&self, login: &Name) {
+        for managed in self.all() {
+            if managed.config.provider.login() == Some(login) {
+                managed.handle.session_changed().await;
+            }
         }
     }
 

@@ -8,5 +8,6 @@ mod config_errors;
 mod daemon;
 mod emulator;
 mod listeners;
+mod login;
 mod providers;
 mod support;
