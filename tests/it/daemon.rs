@@ -2,6 +2,7 @@
 
 mod alone;
 mod cold;
+mod dev;
 mod everyday;
 mod faults;
 mod outage;
@@ -10,3 +11,4 @@ mod reloads;
 mod secrets;
 mod site;
 mod stopping;
+mod strangers;

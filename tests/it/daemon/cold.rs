@@ -49,7 +49,11 @@ async fn everybody_who_waits_is_released_by_one_call() {
             exchange(stream, &asked).await.expect("an answer")
         });
     }
-    let answers = waiting.join_all().await;
+    let (answers, waited) = tokio::join!(
+        waiting.join_all(),
+        site.run(&["wait", "app", "--min-remaining", "1h"])
+    );
+    assert_eq!(waited.code, Some(0), "{waited:?}");
     let ids: Vec<_> = answers
         .iter()
         .map(|answer| answer.json()["access_key_id"].clone())
@@ -127,6 +131,10 @@ async fn a_cold_role_answers_503_in_time_and_a_refused_one_at_once() {
         "at once: {:?}",
         asked.elapsed()
     );
+
+    let text = site.says(&["get", "missing"], 69).await;
+    assert!(text.contains("no credentials for `missing`: "), "{text}");
+    assert!(text.contains("InternalError.GetRoleError"), "{text}");
 
     // What is signed by a role that was refused for good is no better off.
     site.role_becomes("below", "none", "failing").await;
