@@ -7,5 +7,6 @@ mod binary;
 mod config_errors;
 mod emulator;
 mod listeners;
+mod login;
 mod providers;
 mod support;
