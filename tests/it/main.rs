@@ -6,6 +6,7 @@ mod admin;
 mod binary;
 mod config_errors;
 mod emulator;
+mod huawei;
 mod listeners;
 mod providers;
 mod support;
