@@ -289,7 +289,9 @@ fn action(provider: &Provider) -> Option<&'static str> {
         Provider::TencentAssumeRoleWithWebIdentity(_) => Some("assume-role-with-web-identity"),
         Provider::TencentAssumeRoleWithSaml(_) => Some("assume-role-with-saml"),
         Provider::TencentGetFederationToken(_) => Some("get-federation-token"),
-        Provider::HuaweiInstanceMetadata(_)
+        Provider::TencentIdentityCenter(_) => Some("assume-role-with-saml"),
+        Provider::HuaweiIdentityCenter(_)
+        | Provider::HuaweiInstanceMetadata(_)
         | Provider::TencentInstanceMetadata(_)
         | Provider::Command(_) => None,
     }

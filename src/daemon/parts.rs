@@ -20,6 +20,7 @@ use crate::admin::metrics_server::Health;
 use crate::clock::{Clock, SystemClock};
 use crate::config::model::{Config, Principals};
 use crate::listener::{Context, DataPlane, Ended, MetadataTokens, State};
+use crate::login::Logins;
 use crate::observe::audit::Audit;
 use crate::observe::logging::Logging;
 use crate::observe::metrics::Metrics;
@@ -47,6 +48,7 @@ pub(super) struct Daemon {
     pub(super) config_file: PathBuf,
     pub(super) started_at: SystemTime,
     pub(super) roles: Roles,
+    pub(super) logins: Arc<Logins>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) plane: DataPlane,
     pub(super) surfaces: Surfaces,
@@ -131,10 +133,17 @@ impl Daemon {
             .keys()
             .map(|name| format!("role {name}"))
             .collect::<Vec<_>>();
+        let logins = Arc::new(Logins::new(
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            config.daemon.state_directory.clone(),
+        ));
+        roles.find_logins_in(&logins);
         Ok(Self {
             started_at: clock.wall(),
             config_file: config_file.to_owned(),
             roles,
+            logins,
             plane,
             surfaces,
             keeper,
@@ -160,6 +169,7 @@ impl Daemon {
 
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = self.surfaces.troubles();
+        notes.extend(self.logins.notices());
         notes.extend(self.manager.shortcomings());
         notes
     }

@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::fdstore::RestoredSet;
 use crate::config::model::{self, Config, Source};
 use crate::credentials::CredentialSet;
+use crate::login::Logins;
 use crate::name::Name;
+use crate::observe::metrics::EndpointLabels;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
 use crate::refresh::{Handle, Refresher, Settings, Shared};
@@ -135,6 +137,22 @@ impl Roles {
         }
     }
 
+    /// Roles that are built from here on find their logins there.
+    pub(super) fn find_logins_in(&self, logins: &Arc<Logins>) {
+        let logins = Arc::clone(logins);
+        self.context
+            .set_logins(Arc::new(move |name| Some(logins.holder(name))));
+    }
+
+    /// The session of a login changed: its roles try again, within their budgets.
+    pub(super) async fn login_changed(&self, login: &Name) {
+        for managed in self.all() {
+            if managed.config.provider.login() == Some(login) {
+                managed.handle.session_changed().await;
+            }
+        }
+    }
+
     /// Every role, in the order of their names.
     #[must_use]
     pub(super) fn all(&self) -> Vec<Managed> {
@@ -159,6 +177,18 @@ impl Roles {
     #[must_use]
     pub(super) fn get(&self, name: &str) -> Option<Managed> {
         lock(&self.entries).get(name).map(Entry::managed)
+    }
+
+    /// Sets the gauges to what each endpoint's clock showed last.
+    pub(super) fn show_clock_skews(&self) {
+        for (endpoint, seconds) in self.context.clock_skews() {
+            #[expect(clippy::cast_precision_loss, reason = "an offset fits 52 bits")]
+            self.shared
+                .metrics
+                .upstream_clock_skew
+                .get_or_create(&EndpointLabels { endpoint })
+                .set(seconds as f64);
+        }
     }
 
     /// Files whose change concerns a role.

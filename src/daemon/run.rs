@@ -87,6 +87,7 @@ impl Daemon {
         let daemon = Self::build(config_file, loaded.config, logging, left, jump_seen)?;
         let daemon = Arc::new(daemon);
         let config = daemon.config();
+        daemon.logins.apply(&config);
         // Roles first: whoever waits in an inherited socket must find the roles and what they
         // held before.
         daemon.roles.apply(&config).await;
@@ -104,6 +105,7 @@ impl Daemon {
             tokio::join!(
                 jumps::watch(clock, jumped),
                 files::watch(&daemon.roles),
+                daemon.watch_logins(),
                 daemon.keeper.run(&daemon.roles),
                 daemon.announce_readiness(when_ready),
             );
@@ -144,6 +146,7 @@ impl Daemon {
         loop {
             self.health.beat();
             self.manager.alive();
+            self.roles.show_clock_skews();
             let status = self.status_line();
             if status != told && self.health.is_ready() {
                 self.manager.status(&status);
@@ -178,6 +181,14 @@ impl Daemon {
         // A set that arrived meanwhile is kept, too.
         self.keeper.flush(&self.roles).await;
         info!(took_ms = begun.elapsed().as_millis(), "stopped");
+    }
+
+    /// Roles of a login whose session changed try again at once.
+    async fn watch_logins(&self) {
+        loop {
+            let login = self.logins.changed().await;
+            self.roles.login_changed(&login).await;
+        }
     }
 
     /// Ready once every role has credentials or a first error, rests, or took too long.

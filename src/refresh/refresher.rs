@@ -155,6 +155,12 @@ impl Refresher {
             Command::Refresh(reply) => self.on_refresh(reply).await,
             Command::Forget(reply) => self.on_forget(reply),
             Command::Retune(settings) => self.on_retune(*settings),
+            // Signed out, what is held is served on; signed in, what is fresh needs no other.
+            Command::SessionChanged => {
+                if self.state.last_failed() || self.state.set().is_none() {
+                    self.state.due = self.now();
+                }
+            }
             Command::SecretChanged => {
                 info!("a file behind the role changed; refreshing");
                 self.settings.provider.reread_source();
@@ -229,7 +235,7 @@ impl Refresher {
                 () = tokio::time::sleep(self.pause(None)) => self.show(),
                 Some(command) = self.commands.recv() => match command {
                     Command::Refresh(reply) => replies.push(reply),
-                    Command::SecretChanged => secret_changed = true,
+                    Command::SecretChanged | Command::SessionChanged => secret_changed = true,
                     Command::Forget(reply) => {
                         self.on_forget(reply);
                         return answer(replies, &interrupted("the role was forgotten"));

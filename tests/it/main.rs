@@ -8,5 +8,6 @@ mod config_errors;
 mod emulator;
 mod huawei;
 mod listeners;
+mod login;
 mod providers;
 mod support;

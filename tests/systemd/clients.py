@@ -9,8 +9,8 @@ as `retried`). Everything else that is not a 200 with a whole, unexpired set is 
 
     clients.py --tcp 127.0.0.1:9470 --unix /run/credvend/app.sock --roles role-0,role-1 --seconds 10
 
-Prints one line of JSON. `cut` are requests on new connections that were accepted and then ended
-without an answer, which nothing but a killed process may do.
+Prints one line of JSON. `cut` are requests that were accepted and then ended without an answer,
+which nothing but a killed process may do; they are sent once more, too.
 """
 
 import argparse
@@ -26,7 +26,11 @@ PATIENCE = 40  # seconds; longer than the longest watchdog of the tests
 
 
 class Cut(Exception):
-    """The connection ended before the first byte of an answer."""
+    """The connection ended before the answer did."""
+
+    def __init__(self, error, began):
+        super().__init__(repr(error))
+        self.began = began
 
 
 class Connection:
@@ -48,15 +52,13 @@ class Connection:
             self.socket.sendall(head.encode())
             while b"\r\n\r\n" not in received:
                 received += self.more()
+            head, _, body = received.partition(b"\r\n\r\n")
+            lines = head.decode().split("\r\n")
+            fields = dict(line.lower().split(": ", 1) for line in lines[1:])
+            while len(body) < int(fields["content-length"]):
+                body += self.more()
         except (ConnectionError, EOFError) as error:
-            if received:
-                raise
-            raise Cut(repr(error)) from None
-        head, _, body = received.partition(b"\r\n\r\n")
-        lines = head.decode().split("\r\n")
-        fields = dict(line.lower().split(": ", 1) for line in lines[1:])
-        while len(body) < int(fields["content-length"]):
-            body += self.more()
+            raise Cut(error, bool(received)) from None
         return int(lines[0].split()[1]), body, fields.get("connection") != "close"
 
     def more(self):
@@ -144,7 +146,7 @@ def client(index, options, tally, end):
                 connection.close()
                 connection = None
                 with tally.lock:
-                    if is_kept:
+                    if is_kept and not cut.began:
                         tally.retried += 1
                     else:
                         tally.cut += 1
