@@ -30,7 +30,7 @@ mod parts;
 mod reload;
 mod roles;
 mod run;
-mod signals;
+pub(crate) mod signals;
 mod status;
 mod surfaces;
 mod trial;
