@@ -169,6 +169,13 @@ session-name = "dev"
 duration = "60s"
 endpoint = "http://{emulator}"
 
+# An Identity Center, with a page on which a sign-in is approved.
+[login.corp.huawei-identity-center]
+start-url = "http://{emulator}/portal/start"
+region = "cn-north-4"
+oidc-endpoint = "http://{emulator}"
+portal-endpoint = "http://{emulator}"
+
 [listener.metadata]
 address = "127.0.0.1:{metadata}"
 protocols = ["tencent", "native"]
@@ -235,6 +242,13 @@ fn things_to_try(directory: &Path, ports: [u16; 3]) -> String {
     ] {
         writeln!(text, "# {what}:\n{command}").expect("writing to a string");
     }
+    // It waits for a person, so it is nothing to paste without reading.
+    writeln!(
+        text,
+        "# To see a sign-in: `{credvend} login corp`, approve on the page it names, and then\n# \
+         `{credvend} login corp --list --toml` prints the roles behind it."
+    )
+    .expect("writing to a string");
     text.push_str(
         "# Sessions last a minute, so each role gets new credentials every 15 to 20 seconds, as \
          the log shows.\n# Ctrl-C ends it and leaves nothing behind.\n",

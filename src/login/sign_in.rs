@@ -107,7 +107,11 @@ impl SignIn {
 
     /// One of those who wait gives up; the last one ends it.
     pub(super) fn leave(&self) {
-        if self.people.fetch_sub(1, Ordering::Relaxed) <= 1 {
+        let fewer = |people: usize| Some(people.saturating_sub(1));
+        let before = self
+            .people
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        if before.is_ok_and(|people| people <= 1) {
             self.abandoned.cancel();
         }
     }
