@@ -70,9 +70,8 @@ impl Obtained {
     /// never be served after its end.
     #[must_use]
     pub fn begins_at(&self) -> BootTime {
-        let sent = self.sent_at.since_boot();
         match self.issuer_now {
-            Some(_) => BootTime::new(sent.saturating_sub(DATE_RESOLUTION)),
+            Some(_) => self.sent_at - DATE_RESOLUTION,
             None => self.sent_at,
         }
     }
