@@ -33,6 +33,7 @@ mod provider;
 mod reader;
 mod report;
 mod role;
+mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -53,7 +54,7 @@ use crate::name::Name;
 use document::{Document, Parsed};
 use findings::Findings;
 use host::Host;
-use model::{Address, Config, Key, Listener};
+use model::{Address, Config, Key, Listener, Sink};
 use source::{Place, SourceFile};
 
 /// A correct configuration and what came with it.
@@ -208,6 +209,13 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
             listeners.insert(name, listener);
         }
     }
+    let mut sinks: BTreeMap<Name, Sink> = BTreeMap::new();
+    for (name, table) in document.named("sink") {
+        if let Some(sink) = sink::sink(&name, table, &role_places, document.complete) {
+            sinks.insert(name, sink);
+        }
+    }
+    sink::shared_paths(&sinks, findings);
     let config = Config {
         daemon,
         admin,
@@ -215,6 +223,7 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
         keys,
         roles,
         listeners,
+        sinks,
         limits,
     };
     shared_addresses(&config, findings);

@@ -9,6 +9,7 @@
 //! status      what `status` shows
 //! surfaces    the admin socket and the metrics address
 //! files       notices changed secrets
+//! sinks       the files that are kept up to date
 //! signals     SIGTERM, SIGINT, SIGHUP
 //! hardening   what the process gives up at start
 //! trial       `check --online`: one attempt per role, and nothing served
@@ -23,6 +24,7 @@ mod reload;
 mod roles;
 mod run;
 mod signals;
+mod sinks;
 mod status;
 mod surfaces;
 mod trial;

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::roles::Roles;
+use super::sinks::Sinks;
 use super::surfaces::Surfaces;
 use crate::admin::api::ListenerStatus;
 use crate::admin::metrics_server::Health;
@@ -43,6 +44,7 @@ pub(super) struct Daemon {
     pub(super) config_file: PathBuf,
     pub(super) started_at: SystemTime,
     pub(super) roles: Roles,
+    pub(super) sinks: Sinks,
     pub(super) metrics: Arc<Metrics>,
     pub(super) plane: DataPlane,
     pub(super) surfaces: Surfaces,
@@ -103,6 +105,7 @@ impl Daemon {
             started_at: clock.wall(),
             config_file: config_file.to_owned(),
             roles: Roles::new(store, shared, &config),
+            sinks: Sinks::new(Arc::clone(&clock), Arc::clone(&metrics)),
             plane,
             surfaces: Surfaces::default(),
             health: Arc::new(Health::new(Arc::clone(&clock), waits_for)),
@@ -125,7 +128,9 @@ impl Daemon {
     }
 
     pub(super) fn notes(&self) -> Vec<String> {
-        self.surfaces.troubles()
+        let mut notes = self.surfaces.troubles();
+        notes.extend(self.sinks.troubles());
+        notes
     }
 
     pub(super) fn listener_states(&self) -> Vec<ListenerStatus> {

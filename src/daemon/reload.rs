@@ -29,6 +29,7 @@ impl Daemon {
         self.operators.store(Arc::new(new.admin.operators.clone()));
         // Roles first: a listener must find the roles it is to vend.
         self.roles.apply(&new).await;
+        self.sinks.apply(&new, &self.roles);
         let listeners = new.listeners.values().cloned().collect();
         if let Err(ended) = self.plane.apply(listeners).await {
             error!(%ended, "the listeners stay as they were"); // the supervisor ends us

@@ -74,6 +74,7 @@ impl Daemon {
         let config = daemon.config();
         daemon.open_listeners(&config).await?;
         daemon.roles.apply(&config).await;
+        daemon.sinks.apply(&config, &daemon.roles);
         daemon.surfaces.open(behind(&daemon), &config).await;
         check_state_directory(&config);
         info!(
@@ -122,6 +123,9 @@ impl Daemon {
     async fn supervise(self: &Arc<Self>, signals: &mut Signals) -> Result<(), RunError> {
         loop {
             self.health.beat();
+            if self.sinks.any_ended() {
+                return Err(RunError::Internal("a sink's task ended by a bug".into()));
+            }
             tokio::select! {
                 request = signals.next() => match request {
                     Request::Stop => {

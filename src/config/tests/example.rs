@@ -69,7 +69,7 @@ fn the_example_has_every_key() {
     const UNKNOWN: &str = "no-such-key-anywhere-near";
     let kind = |header: &str| {
         let mut parts: Vec<&str> = header.trim_matches(['[', ']']).split('.').collect();
-        if let ["role" | "key" | "listener", name, ..] = parts.as_mut_slice() {
+        if let ["role" | "key" | "listener" | "sink", name, ..] = parts.as_mut_slice() {
             *name = "NAME";
         }
         parts.join(".")
@@ -114,7 +114,8 @@ fn the_example_has_every_key() {
         for key in known.expect("all keys").split(", ") {
             let key = key.trim_matches('`');
             let is_inherited = table.contains(".provider.")
-                && ["proxy", "ca-file", "timeout", "connect-timeout"].contains(&key);
+                && ["proxy", "ca-file", "timeout", "connect-timeout"].contains(&key)
+                || table.starts_with("sink.") && ["owner", "group", "notify"].contains(&key);
             assert!(
                 is_inherited || written.contains(&(table.clone(), key.to_owned())),
                 "`{key}` of [{table}] is not in the example"

@@ -6,4 +6,4 @@ mod life;
 mod metadata;
 mod protocols;
 mod refusals;
-pub(super) mod support;
+pub(crate) mod support;
