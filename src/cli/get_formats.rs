@@ -87,6 +87,22 @@ impl Served {
         self.expires_at
     }
 
+    /// The three parts under the names that the cloud's own tools read.
+    pub(super) fn variables(&self) -> Vec<(&'static str, Zeroizing<String>)> {
+        let keys = &self.set.keys;
+        let names = env::names(self.cloud);
+        let parts = [
+            (names.ids, keys.access_key_id.as_str()),
+            (names.secrets, keys.secret_access_key.expose()),
+            (names.tokens, keys.session_token.expose()),
+        ];
+        let pair = |name: &&'static str, value: &str| (*name, Zeroizing::new(value.to_owned()));
+        parts
+            .iter()
+            .flat_map(|(names, value)| names.iter().map(move |name| pair(name, value)))
+            .collect()
+    }
+
     /// The text to print, with a line feed at its end.
     pub(super) fn render(&self, format: Format) -> Zeroizing<Vec<u8>> {
         let rendering = Rendering {

@@ -6,28 +6,46 @@ use super::{Body, Rendering};
 use crate::clock::rfc3339_seconds;
 use crate::credentials::Cloud;
 
+/// The variables from which a cloud's own tools read the three parts of a set.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    pub ids: &'static [&'static str],
+    pub secrets: &'static [&'static str],
+    pub tokens: &'static [&'static str],
+}
+
+/// Those of one cloud.
+#[must_use]
+pub fn names(cloud: Cloud) -> Names {
+    match cloud {
+        // tccli, the Node SDK and Terraform each have a name of their own for the token.
+        Cloud::Tencent => Names {
+            ids: &["TENCENTCLOUD_SECRET_ID"],
+            secrets: &["TENCENTCLOUD_SECRET_KEY"],
+            tokens: &[
+                "TENCENTCLOUD_TOKEN",
+                "TENCENTCLOUD_SESSION_TOKEN",
+                "TENCENTCLOUD_SECURITY_TOKEN",
+            ],
+        },
+        // The SDKs' names and Terraform's.
+        Cloud::Huawei => Names {
+            ids: &["HUAWEICLOUD_SDK_AK", "HW_ACCESS_KEY"],
+            secrets: &["HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY"],
+            tokens: &["HUAWEICLOUD_SDK_SECURITY_TOKEN", "HW_SECURITY_TOKEN"],
+        },
+    }
+}
+
 /// The names of the cloud's own tools, then those of S3 clients.
 #[must_use]
 pub fn assignments(rendering: Rendering<'_>) -> Body {
     let keys = &rendering.set.keys;
-    let (ids, secrets, tokens) = match rendering.cloud {
-        // tccli, the Node SDK and Terraform each have a name of their own for the token.
-        Cloud::Tencent => (
-            &["TENCENTCLOUD_SECRET_ID"][..],
-            &["TENCENTCLOUD_SECRET_KEY"][..],
-            &[
-                "TENCENTCLOUD_TOKEN",
-                "TENCENTCLOUD_SESSION_TOKEN",
-                "TENCENTCLOUD_SECURITY_TOKEN",
-            ][..],
-        ),
-        // The SDKs' names and Terraform's.
-        Cloud::Huawei => (
-            &["HUAWEICLOUD_SDK_AK", "HW_ACCESS_KEY"][..],
-            &["HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY"][..],
-            &["HUAWEICLOUD_SDK_SECURITY_TOKEN", "HW_SECURITY_TOKEN"][..],
-        ),
-    };
+    let Names {
+        ids,
+        secrets,
+        tokens,
+    } = names(rendering.cloud);
     let id = shell_word(&keys.access_key_id);
     let secret = shell_word(keys.secret_access_key.expose());
     let token = shell_word(keys.session_token.expose());

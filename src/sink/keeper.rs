@@ -157,7 +157,8 @@ impl Keeper {
         if due.notice
             && let Some(argv) = &self.sink.notify
         {
-            let told = Program::new(argv.clone()).run().await;
+            // Large and rare, so not a part of this future.
+            let told = Box::pin(Program::new(argv.clone()).run()).await;
             told.map_err(|error| format!("the file is written, but {}", error.report()))?;
             due.notice = false;
         }
