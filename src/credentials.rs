@@ -57,12 +57,27 @@ pub struct Obtained {
     pub expires_at: SystemTime,
     /// The issuer's clock when it answered (its `Date` header), if it told.
     pub issuer_now: Option<SystemTime>,
-    /// When the request was sent: the lifetime is counted from here, which errs to the safe side.
+    /// When the request was sent.
     pub sent_at: BootTime,
 }
 
+/// `Date` is cut to whole seconds, so the issuer's clock may have been almost this much further.
+const DATE_RESOLUTION: Duration = Duration::from_secs(1);
+
 impl Obtained {
-    /// Life of the set, counted from [`Self::sent_at`]: expiry minus the answer's own `Date`, so
+    /// When the lifetime begins on our boot clock: when the request was sent, or a second before
+    /// that if the issuer told its time in whole seconds. Either errs to the safe side: a set must
+    /// never be served after its end.
+    #[must_use]
+    pub fn begins_at(&self) -> BootTime {
+        let sent = self.sent_at.since_boot();
+        match self.issuer_now {
+            Some(_) => BootTime::new(sent.saturating_sub(DATE_RESOLUTION)),
+            None => self.sent_at,
+        }
+    }
+
+    /// Life of the set, counted from [`Self::begins_at`]: expiry minus the answer's own `Date`, so
     /// that a wrong clock on this host does not matter. `host_now` stands in if there was none.
     #[must_use]
     pub fn lifetime(&self, host_now: SystemTime) -> Duration {
@@ -77,7 +92,7 @@ pub struct CredentialSet {
     pub keys: Keys,
     /// When it was adopted, on this host's wall clock.
     pub issued_at: SystemTime,
-    /// When the request for it was sent.
+    /// When its life began, as far as we can be sure: about when the request for it was sent.
     pub obtained_at: BootTime,
     /// Its real end. Nothing is served from here on, whatever the wall clock says.
     pub expires_at: BootTime,
@@ -88,7 +103,7 @@ pub struct CredentialSet {
 }
 
 impl CredentialSet {
-    /// From the request to the real end.
+    /// From its beginning to the real end.
     #[must_use]
     pub fn lifetime(&self) -> Duration {
         self.expires_at.since(self.obtained_at)

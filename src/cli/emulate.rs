@@ -45,6 +45,22 @@ fn announcement(running: &Running) -> String {
         for role in world.roles() {
             output::append(&mut text, format_args!("role-arn = \"{}\"\n", role.arn()));
         }
+        running.state.with_huawei(|world| {
+            if let Some(key) = world.first_key() {
+                output::append(
+                    &mut text,
+                    format_args!(
+                        "# HUAWEICLOUD_SDK_AK={}\n# HUAWEICLOUD_SDK_SK={}\n",
+                        key.id,
+                        key.secret.expose()
+                    ),
+                );
+            }
+            for role in world.roles() {
+                let urn = format_args!("agency-urn = \"{}\"\n", role.urn());
+                output::append(&mut text, urn);
+            }
+        });
         output::append(
             &mut text,
             format_args!(

@@ -14,6 +14,7 @@ pub mod exit;
 mod get_formats;
 mod http_client;
 mod locate;
+mod login;
 mod manual;
 mod operate;
 mod output;
@@ -85,6 +86,8 @@ fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Exec(it) => exec::exec(config, it),
         Command::Forget(it) => block_on(operate::forget(config, it)),
         Command::Get(it) => block_on(vending::get(config, it)),
+        Command::Login(it) => block_on(login::login(config, it)),
+        Command::Logout(it) => block_on(login::logout(config, it)),
         Command::Man(it) => manual::man(it.directory.as_deref()),
         Command::Refresh(it) => block_on(operate::refresh(config, it)),
         Command::Reload => block_on(operate::reload(config)),

@@ -8,14 +8,17 @@ use super::values;
 /// A socket unless set otherwise: its owner's alone.
 pub(super) const SOCKET: SocketAccess = SocketAccess {
     mode: 0o600,
+    mode_is_set: false,
     owner: None,
     group: None,
 };
 
 /// Takes `mode`, `owner` and `group` out of a table.
 pub(super) fn socket(table: &mut Table<'_, '_>) -> SocketAccess {
+    let mode = table.optional("mode", values::mode);
     SocketAccess {
-        mode: table.optional("mode", values::mode).unwrap_or(SOCKET.mode),
+        mode: mode.unwrap_or(SOCKET.mode),
+        mode_is_set: mode.is_some(),
         owner: table.optional("owner", users::user),
         group: table.optional("group", users::group),
     }

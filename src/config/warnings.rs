@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::findings::Findings;
+use super::host::Host;
 use super::listener::metadata_protocol;
 use super::model::{
     Address, Allow, Config, Listener, Protocol, Provider, Role, Sink, SinkKind, Source,
@@ -16,7 +17,7 @@ use crate::provider::secrets::{SecretRef, SecretSource};
 use crate::schedule::{self, shown_at_least};
 
 /// Everything unwise about a correct configuration.
-pub(super) fn all(config: &Config, findings: &Findings<'_>) {
+pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
     for role in config.roles.values() {
         timing(role, findings);
         account(role, findings);
@@ -25,6 +26,7 @@ pub(super) fn all(config: &Config, findings: &Findings<'_>) {
     }
     for listener in config.listeners.values() {
         open_socket(listener, findings);
+        stands_in(listener, host, findings);
         for role in listener
             .roles
             .iter()
@@ -150,6 +152,23 @@ fn vended_nowhere(role: &Role, config: &Config, findings: &Findings<'_>) {
             &[&format!("role.{}", role.name)],
             format!("role `{}` is kept fresh but vended nowhere", role.name),
             "name it in the `roles` of a listener, or in a sink".to_owned(),
+        );
+    }
+}
+
+/// An address at which the programs of this host find a real metadata service now.
+fn stands_in(listener: &Listener, host: &Host, findings: &Findings<'_>) {
+    if let Address::Tcp(address) = &listener.address
+        && let Some(evidence) = host.services.real_service(address.ip())
+    {
+        findings.warning_at(
+            &[&format!("listener.{}.address", listener.name)],
+            format!(
+                "listener `{}` takes the address of a real metadata service ({evidence}): every \
+                 program of this host will get its answers instead",
+                listener.name
+            ),
+            "give the address to one application, in a network namespace of its own".to_owned(),
         );
     }
 }
@@ -316,7 +335,9 @@ fn action(provider: &Provider) -> Option<&'static str> {
         Provider::TencentAssumeRoleWithWebIdentity(_) => Some("assume-role-with-web-identity"),
         Provider::TencentAssumeRoleWithSaml(_) => Some("assume-role-with-saml"),
         Provider::TencentGetFederationToken(_) => Some("get-federation-token"),
-        Provider::HuaweiInstanceMetadata(_)
+        Provider::TencentIdentityCenter(_) => Some("assume-role-with-saml"),
+        Provider::HuaweiIdentityCenter(_)
+        | Provider::HuaweiInstanceMetadata(_)
         | Provider::TencentInstanceMetadata(_)
         | Provider::Command(_) => None,
     }

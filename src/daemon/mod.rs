@@ -10,19 +10,29 @@
 //! surfaces    the admin socket and the metrics address
 //! files       notices changed secrets
 //! sinks       the files that are kept up to date
+//! sign_in     signing in and out on an operator's behalf
+//! activation  descriptors the service manager hands us
+//! left        what an earlier process left to this one
+//! fdstore     what survives a restart in the manager's descriptor store
+//! notify      what we tell the manager
 //! signals     SIGTERM, SIGINT, SIGHUP
 //! hardening   what the process gives up at start
 //! trial       `check --online`: one attempt per role, and nothing served
 //! ```
 
+pub mod activation;
+pub mod fdstore;
 mod files;
 mod hardening;
+mod left;
 mod metrics_access;
+pub mod notify;
 mod operations;
 mod parts;
 mod reload;
 mod roles;
 mod run;
+mod sign_in;
 mod signals;
 mod sinks;
 mod status;

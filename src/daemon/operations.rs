@@ -8,16 +8,18 @@ use super::roles::Managed;
 use super::status;
 use crate::admin::Operations;
 use crate::admin::api::{
-    Answer, Forgotten, RefreshOutcome, Refreshed, Refusal, RefusalCode, Reloaded, RoleQuestion,
-    RoleSelection, Status, Whose,
+    Answer, Forgotten, LoggedOut, LoginListing, LoginProgress, LoginQuestion, LoginStarted,
+    RefreshOutcome, Refreshed, Refusal, RefusalCode, Reloaded, RoleQuestion, RoleSelection, Status,
+    Whose,
 };
 use crate::clock::rfc3339_seconds;
+use crate::observe::audit::Peer;
 use crate::provider::BoxFuture;
 use crate::refresh::RefreshReply;
 use crate::refresh::attempt::Attempt;
 
 /// Version of every document sent.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// The daemon as operators see it.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Operations for Operator {
                 .map(|managed| status::role(managed, now, wall))
                 .collect(),
             listeners: self.0.listener_states(),
+            logins: self.0.login_states(),
             notes: self.0.notes(),
         }
     }
@@ -105,11 +108,37 @@ impl Operations for Operator {
                 self.0.sinks.forget(&managed.config.name).await;
                 roles.push(managed.config.name.to_string());
             }
+            // Everywhere means the service manager's copy, too, before we say so.
+            if !self.0.keeper.flush(&self.0.roles).await {
+                let message = "forgotten here, but the service manager still keeps a copy: \
+                               `systemctl stop` the daemon to drop it";
+                return Err(Refusal::new(RefusalCode::Unavailable, message));
+            }
             Ok(Forgotten {
                 version: VERSION,
                 roles,
             })
         })
+    }
+
+    fn login(&self, request: LoginQuestion, peer: Peer) -> BoxFuture<'_, Answer<LoginStarted>> {
+        Box::pin(self.0.sign_in(request.login, peer))
+    }
+
+    fn login_wait(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoginProgress>> {
+        Box::pin(self.0.sign_in_progress(request.login))
+    }
+
+    fn login_cancel(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoginProgress>> {
+        Box::pin(self.0.leave_sign_in(request.login))
+    }
+
+    fn login_list(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoginListing>> {
+        Box::pin(self.0.list_login(request.login))
+    }
+
+    fn logout(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoggedOut>> {
+        Box::pin(self.0.sign_out(request.login))
     }
 
     fn whoami(&self, request: RoleQuestion) -> BoxFuture<'_, Answer<Whose>> {

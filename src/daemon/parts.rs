@@ -7,8 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tracing::{info, warn};
 
+use super::fdstore::Keeper;
+use super::left::Left;
+use super::notify::{RoleWord, ServiceManager, status_line};
 use super::roles::Roles;
 use super::sinks::Sinks;
 use super::surfaces::Surfaces;
@@ -16,7 +20,8 @@ use crate::admin::api::ListenerStatus;
 use crate::admin::metrics_server::Health;
 use crate::clock::{Clock, SystemClock};
 use crate::config::model::{Config, Principals};
-use crate::listener::{Context, DataPlane, Ended, Inherited};
+use crate::listener::{Context, DataPlane, Ended, MetadataTokens, State};
+use crate::login::Logins;
 use crate::observe::audit::Audit;
 use crate::observe::logging::Logging;
 use crate::observe::metrics::Metrics;
@@ -45,9 +50,12 @@ pub(super) struct Daemon {
     pub(super) started_at: SystemTime,
     pub(super) roles: Roles,
     pub(super) sinks: Sinks,
+    pub(super) logins: Arc<Logins>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) plane: DataPlane,
     pub(super) surfaces: Surfaces,
+    pub(super) keeper: Keeper,
+    pub(super) manager: ServiceManager,
     pub(super) health: Arc<Health>,
     pub(super) logging: Logging,
     pub(super) operators: Arc<ArcSwap<Principals>>,
@@ -76,38 +84,73 @@ impl Daemon {
         config_file: &Path,
         config: Config,
         logging: Logging,
+        left: Left,
         jump_seen: watch::Receiver<u64>,
     ) -> Result<Self, RunError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new());
         let store = Arc::new(Store::default());
         let internal = |error: io::Error| RunError::Internal(error.to_string());
+        let Left {
+            manager,
+            mut sockets,
+            store: kept,
+            state,
+            mut notes,
+        } = left;
+        let changed = Arc::new(Notify::new());
         let shared = Shared {
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
-            etag_key: random_key().map_err(internal)?,
+            etag_key: Arc::from(kept.keyring().etag.as_slice()),
+            changed: Arc::clone(&changed),
             jumps: jump_seen,
             draw: fastrand::f64,
         };
-        let context = Context::new(
+        let mut context = Context::new(
             Arc::clone(&store),
             Arc::clone(&clock),
             Arc::clone(&metrics),
             Arc::new(Audit::new(Arc::clone(&clock))),
         );
-        let plane = DataPlane::start(Arc::new(context), Inherited::new()).map_err(internal)?;
+        context.metadata_tokens = MetadataTokens::with_key(kept.keyring().token.clone());
+        let keeper = Keeper::new(kept, Arc::clone(&clock), changed);
+        let roles = Roles::new(store, shared, &config);
+        let fingerprint = |name: &str| config.roles.get(name).map(|it| it.fingerprint.clone());
+        let restored = state.restore(fingerprint, keeper.here(), &mut notes);
+        for note in notes {
+            warn!("{note}");
+        }
+        if !restored.is_empty() {
+            info!(
+                roles = restored.len(),
+                "resumed with what was held before the restart"
+            );
+        }
+        roles.restore(restored);
+        let surfaces = Surfaces::new(&mut sockets);
+        let plane = DataPlane::start(Arc::new(context), sockets).map_err(internal)?;
         let waits_for = config
             .roles
             .keys()
             .map(|name| format!("role {name}"))
             .collect::<Vec<_>>();
+        let logins = Arc::new(Logins::new(
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            config.daemon.state_directory.clone(),
+        ));
+        roles.find_logins_in(&logins);
         Ok(Self {
             started_at: clock.wall(),
             config_file: config_file.to_owned(),
-            roles: Roles::new(store, shared, &config),
+            roles,
+            logins,
             sinks: Sinks::new(Arc::clone(&clock), Arc::clone(&metrics)),
             plane,
-            surfaces: Surfaces::default(),
+            surfaces,
+            keeper,
+            manager,
             health: Arc::new(Health::new(Arc::clone(&clock), waits_for)),
             logging,
             operators: Arc::new(ArcSwap::from_pointee(config.admin.operators.clone())),
@@ -130,6 +173,8 @@ impl Daemon {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = self.surfaces.troubles();
         notes.extend(self.sinks.troubles());
+        notes.extend(self.logins.notices());
+        notes.extend(self.manager.shortcomings());
         notes
     }
 
@@ -168,7 +213,27 @@ impl Daemon {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
+    /// What `systemctl status` shows in one line.
+    pub(super) fn status_line(&self) -> String {
+        let now = self.clock.boot();
+        let roles = self.roles.all();
+        let views: Vec<_> = roles.iter().map(|it| it.handle.role().view()).collect();
+        let words = roles.iter().zip(&views).map(|(managed, view)| RoleWord {
+            name: managed.config.name.as_str(),
+            held: view.held(now),
+            refresh: view.refresh,
+        });
+        let listeners = self.plane.state();
+        let failed: Vec<&str> = listeners
+            .iter()
+            .filter(|listener| listener.state == State::Failed)
+            .map(|listener| listener.name.as_str())
+            .collect();
+        status_line(words, &failed)
+    }
+
     pub(super) fn reload_ended(&self, well: bool) {
+        self.manager.ready(&self.status_line());
         self.last_reload_succeeded.store(well, Ordering::Relaxed);
         self.metrics
             .config_last_reload_successful

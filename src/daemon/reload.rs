@@ -15,6 +15,7 @@ impl Daemon {
     /// The whole report.
     pub(super) async fn reload_configuration(&self) -> Result<(Vec<String>, Vec<String>), String> {
         let _one_at_a_time = self.reloading.lock().await;
+        self.manager.reloading();
         let loaded = config::load(&self.config_file).map_err(|report| {
             self.reload_ended(false);
             report.to_string()
@@ -28,6 +29,7 @@ impl Daemon {
         }
         self.operators.store(Arc::new(new.admin.operators.clone()));
         // Roles first: a listener must find the roles it is to vend.
+        self.logins.apply(&new);
         self.roles.apply(&new).await;
         self.sinks.apply(&new, &self.roles);
         let listeners = new.listeners.values().cloned().collect();
@@ -35,6 +37,8 @@ impl Daemon {
             error!(%ended, "the listeners stay as they were"); // the supervisor ends us
         }
         self.surfaces.apply(&new).await;
+        // What a changed role held must not come back at a restart.
+        self.keeper.flush(&self.roles).await;
         changes.extend(needs_restart(&old, &new));
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         self.reload_ended(true);

@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::fdstore::RestoredSet;
 use crate::config::model::{self, Config, Source};
 use crate::credentials::CredentialSet;
+use crate::login::Logins;
 use crate::name::Name;
+use crate::observe::metrics::EndpointLabels;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
 use crate::refresh::{Handle, Refresher, Settings, Shared};
@@ -27,6 +30,8 @@ pub(super) struct Roles {
     sources: Sources,
     entries: Mutex<BTreeMap<Name, Entry>>,
     tasks: Mutex<JoinSet<()>>,
+    /// What an earlier process held, until its role is started.
+    restored: Mutex<BTreeMap<Name, RestoredSet>>,
 }
 
 type Sources = Arc<Mutex<BTreeMap<Name, Arc<Role>>>>;
@@ -65,7 +70,14 @@ impl Roles {
             sources,
             entries: Mutex::default(),
             tasks: Mutex::default(),
+            restored: Mutex::default(),
         }
+    }
+
+    /// Sets that roles of these names begin with, if they are started by the next
+    /// [`Self::apply`].
+    pub(super) fn restore(&self, sets: BTreeMap<Name, RestoredSet>) {
+        *lock(&self.restored) = sets;
     }
 
     /// Makes the running roles those of `config`: starts, retunes and stops what differs. A role
@@ -118,8 +130,26 @@ impl Roles {
             .map(|entry| (entry.handle.clone(), settings(&entry, &new)))
             .collect();
         *lock(&self.entries) = new;
+        lock(&self.restored).clear();
+        self.shared.changed.notify_one();
         for (handle, settings) in settings {
             handle.retune(settings).await;
+        }
+    }
+
+    /// Roles that are built from here on find their logins there.
+    pub(super) fn find_logins_in(&self, logins: &Arc<Logins>) {
+        let logins = Arc::clone(logins);
+        self.context
+            .set_logins(Arc::new(move |name| Some(logins.holder(name))));
+    }
+
+    /// The session of a login changed: its roles try again, within their budgets.
+    pub(super) async fn login_changed(&self, login: &Name) {
+        for managed in self.all() {
+            if managed.config.provider.login() == Some(login) {
+                managed.handle.session_changed().await;
+            }
         }
     }
 
@@ -147,6 +177,18 @@ impl Roles {
     #[must_use]
     pub(super) fn get(&self, name: &str) -> Option<Managed> {
         lock(&self.entries).get(name).map(Entry::managed)
+    }
+
+    /// Sets the gauges to what each endpoint's clock showed last.
+    pub(super) fn show_clock_skews(&self) {
+        for (endpoint, seconds) in self.context.clock_skews() {
+            #[expect(clippy::cast_precision_loss, reason = "an offset fits 52 bits")]
+            self.shared
+                .metrics
+                .upstream_clock_skew
+                .get_or_create(&EndpointLabels { endpoint })
+                .set(seconds as f64);
+        }
     }
 
     /// Files whose change concerns a role.
@@ -193,7 +235,10 @@ impl Roles {
             lazy: role.lazy,
             source: source(role, started),
         };
-        let (refresher, handle) = Refresher::new(state, settings, self.shared.clone());
+        let (mut refresher, handle) = Refresher::new(state, settings, self.shared.clone());
+        if let Some(kept) = lock(&self.restored).remove(&role.name) {
+            refresher.resume(kept.set, kept.last_success);
+        }
         let stop = CancellationToken::new();
         lock(&self.tasks).spawn(refresher.run(stop.clone()));
         Entry {

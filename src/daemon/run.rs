@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
+use super::left::Left;
 use super::operations::Operator;
 use super::parts::{Daemon, RunError};
 use super::signals::{Request, Signals};
@@ -18,7 +19,7 @@ use super::surfaces::Behind;
 use super::{files, hardening};
 use crate::clock::jumps;
 use crate::config::model::{Config, Listener};
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, Report};
 use crate::listener::Ended;
 use crate::observe::logging::{self, Logging};
 use crate::store::{Held, Refresh};
@@ -35,8 +36,10 @@ const SUPERVISION: Duration = Duration::from_secs(5);
 /// # Errors
 /// A wrong configuration, nothing that could be served, or a bug.
 pub fn run(config_file: &Path, when_ready: impl FnOnce()) -> Result<(), RunError> {
-    let loaded =
-        config::load(config_file).map_err(|report| RunError::Misconfigured(report.to_string()))?;
+    // Before anything can start a thread: descriptors are taken and variables removed.
+    let left = Left::take()?;
+    let loaded = config::load(config_file)
+        .map_err(|report| RunError::Misconfigured(for_the_reader(&report)))?;
     let logging = logging::init(&loaded.config.daemon.log, loaded.config.daemon.log_format)
         .map_err(|error| RunError::Internal(error.to_string()))?;
     hardening::apply();
@@ -45,8 +48,18 @@ pub fn run(config_file: &Path, when_ready: impl FnOnce()) -> Result<(), RunError
         config_file,
         loaded,
         logging,
+        left,
         when_ready,
     ))
+}
+
+/// A journal has entries of one line, a terminal has room for the lines in question.
+fn for_the_reader(report: &Report) -> String {
+    if !logging::stderr_is_the_journal() {
+        return report.to_string();
+    }
+    let mistakes: Vec<String> = report.mistakes().iter().map(ToString::to_string).collect();
+    mistakes.join("\n")
 }
 
 /// The control plane's runtime: one thread is plenty for a call per role and hour.
@@ -62,6 +75,7 @@ impl Daemon {
         config_file: &Path,
         loaded: Loaded,
         logging: Logging,
+        left: Left,
         when_ready: impl FnOnce(),
     ) -> Result<(), RunError> {
         let mut signals = Signals::take()
@@ -70,10 +84,14 @@ impl Daemon {
             warn!("{warning}");
         }
         let (jumped, jump_seen) = watch::channel(0);
-        let daemon = Arc::new(Self::build(config_file, loaded.config, logging, jump_seen)?);
+        let daemon = Self::build(config_file, loaded.config, logging, left, jump_seen)?;
+        let daemon = Arc::new(daemon);
         let config = daemon.config();
-        daemon.open_listeners(&config).await?;
+        daemon.logins.apply(&config);
+        // Roles first: whoever waits in an inherited socket must find the roles and what they
+        // held before.
         daemon.roles.apply(&config).await;
+        daemon.open_listeners(&config).await?;
         daemon.sinks.apply(&config, &daemon.roles);
         daemon.surfaces.open(behind(&daemon), &config).await;
         check_state_directory(&config);
@@ -88,6 +106,8 @@ impl Daemon {
             tokio::join!(
                 jumps::watch(clock, jumped),
                 files::watch(&daemon.roles),
+                daemon.watch_logins(),
+                daemon.keeper.run(&daemon.roles),
                 daemon.announce_readiness(when_ready),
             );
         };
@@ -121,10 +141,20 @@ impl Daemon {
     }
 
     async fn supervise(self: &Arc<Self>, signals: &mut Signals) -> Result<(), RunError> {
+        let watchdog = self.manager.watchdog_interval();
+        let round = watchdog.map_or(SUPERVISION, |interval| interval.min(SUPERVISION));
+        let mut told = String::new();
         loop {
             self.health.beat();
             if self.sinks.any_ended() {
                 return Err(RunError::Internal("a sink's task ended by a bug".into()));
+            }
+            self.manager.alive();
+            self.roles.show_clock_skews();
+            let status = self.status_line();
+            if status != told && self.health.is_ready() {
+                self.manager.status(&status);
+                told = status;
             }
             tokio::select! {
                 request = signals.next() => match request {
@@ -139,7 +169,7 @@ impl Daemon {
                     return Err(RunError::Internal("a refresher ended by a bug".into()));
                 }
                 () = self.plane.ended() => return Err(Ended.into()),
-                () = sleep(SUPERVISION) => {}
+                () = sleep(round) => {}
             }
         }
     }
@@ -148,10 +178,21 @@ impl Daemon {
     async fn stop(&self) {
         let grace = self.config().daemon.shutdown_grace;
         info!(grace_secs = grace.as_secs_f64(), "stopping");
+        self.manager.stopping();
         let begun = Instant::now();
         self.surfaces.stop();
         self.plane.drain(grace).await;
+        // A set that arrived meanwhile is kept, too.
+        self.keeper.flush(&self.roles).await;
         info!(took_ms = begun.elapsed().as_millis(), "stopped");
+    }
+
+    /// Roles of a login whose session changed try again at once.
+    async fn watch_logins(&self) {
+        loop {
+            let login = self.logins.changed().await;
+            self.roles.login_changed(&login).await;
+        }
     }
 
     /// Ready once every role has credentials or a first error, rests, or took too long.
@@ -174,8 +215,10 @@ impl Daemon {
                 self.health.arrived(&format!("role {}", role.name()));
             }
         };
+        self.manager.extend(LONGEST_START + SUPERVISION);
         let in_time = timeout(LONGEST_START, all).await.is_ok();
         self.health.declare_ready();
+        self.manager.ready(&self.status_line());
         info!(in_time, "ready");
         when_ready();
         std::future::pending::<()>().await;

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +18,12 @@ use crate::admin::metrics_server::Health;
 use crate::admin::{Operations, metrics_server, server};
 use crate::clock::Clock;
 use crate::config::model::{Admin, Config, Metrics as MetricsAddress, Principals};
-use crate::listener::bind;
+use crate::listener::{Inherited, SocketFile};
 use crate::observe::metrics::Metrics;
 
+/// Their names at the service manager: no listener can be called so.
+const ADMIN: &str = "admin";
+const METRICS: &str = "metrics";
 /// Pause between attempts to open a way in.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long a way in may take to let its answers finish when it is closed.
@@ -31,6 +34,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(super) struct Surfaces {
     admin: Mutex<Option<Open<Admin>>>,
     metrics: Mutex<Option<Open<MetricsAddress>>>,
+    sockets: Arc<Sockets>,
     troubles: Arc<Troubles>,
     /// Set once. It holds the daemon that holds us: both live as long as the process.
     behind: OnceLock<Behind>,
@@ -58,7 +62,31 @@ struct Open<S> {
 #[derive(Debug, Default)]
 struct Troubles(Mutex<BTreeMap<&'static str, String>>);
 
+/// Where the sockets come from.
+#[derive(Debug, Default)]
+struct Sockets {
+    admin: Mutex<Inherited>,
+    metrics: Mutex<Inherited>,
+    /// Of the admin socket that is open.
+    admin_file: Mutex<Option<SocketFile>>,
+    /// Whether the process is about to end: then sockets may outlive whoever lets go of them.
+    is_stopping: AtomicBool,
+}
+
 impl Surfaces {
+    /// Takes its sockets out of what was inherited; opens nothing yet.
+    pub(super) fn new(inherited: &mut Inherited) -> Self {
+        let sockets = Sockets {
+            admin: Mutex::new(inherited.split_off(ADMIN)),
+            metrics: Mutex::new(inherited.split_off(METRICS)),
+            ..Sockets::default()
+        };
+        Self {
+            sockets: Arc::new(sockets),
+            ..Self::default()
+        }
+    }
+
     /// Opens both for the first time.
     pub(super) async fn open(&self, behind: Behind, config: &Config) {
         self.behind.get_or_init(|| behind);
@@ -76,19 +104,26 @@ impl Surfaces {
         };
         let admin = config.admin.clone();
         self.change(&self.admin, Some(admin), same_socket, |settings, stop| {
-            keep_admin(behind.clone(), settings, Arc::clone(&self.troubles), stop)
+            let (sockets, troubles) = (Arc::clone(&self.sockets), Arc::clone(&self.troubles));
+            keep_admin(behind.clone(), sockets, settings, troubles, stop)
         })
         .await;
         let same = |open: &MetricsAddress, wanted: &MetricsAddress| open == wanted;
         let metrics = config.metrics.clone();
         self.change(&self.metrics, metrics, same, |settings, stop| {
-            keep_metrics(behind.clone(), settings, Arc::clone(&self.troubles), stop)
+            let (sockets, troubles) = (Arc::clone(&self.sockets), Arc::clone(&self.troubles));
+            keep_metrics(behind.clone(), sockets, settings, troubles, stop)
         })
         .await;
     }
 
     /// Stops accepting; answers under way are finished by their own tasks.
     pub(super) fn stop(&self) {
+        self.sockets.is_stopping.store(true, Ordering::Relaxed);
+        let file = lock(&self.sockets.admin_file).take();
+        if let Some(file) = file {
+            file.leave();
+        }
         for stop in [
             lock(&self.admin).as_ref().map(|open| open.stop.clone()),
             lock(&self.metrics).as_ref().map(|open| open.stop.clone()),
@@ -158,23 +193,25 @@ impl Troubles {
 
 async fn keep_admin(
     behind: Behind,
+    sockets: Arc<Sockets>,
     settings: Admin,
     troubles: Arc<Troubles>,
     stop: CancellationToken,
 ) {
     const WHAT: &str = "the admin socket cannot be opened";
     loop {
-        let opened = bind::unix(&settings.socket, &settings.access)
-            .map_err(|error| error.to_string())
-            .and_then(|(listener, path)| match UnixListener::from_std(listener) {
-                Ok(listener) => Ok((listener, path)),
-                Err(error) => Err(error.to_string()),
-            });
+        let opened = lock(&sockets.admin).unix(ADMIN, &settings.socket, &settings.access);
         match opened {
-            Ok((listener, _path)) => {
+            Ok((listener, file)) => {
                 troubles.over(WHAT);
+                *lock(&sockets.admin_file) = Some(file);
                 let (operations, operators) = (behind.operations, behind.operators);
-                return server::serve(listener, operations, operators, stop).await;
+                server::serve(listener, operations, operators, stop).await;
+                if !sockets.is_stopping.load(Ordering::Relaxed) {
+                    *lock(&sockets.admin_file) = None;
+                    lock(&sockets.admin).release(ADMIN);
+                }
+                return;
             }
             Err(error) => troubles.tell(WHAT, &error),
         }
@@ -186,6 +223,7 @@ async fn keep_admin(
 
 async fn keep_metrics(
     behind: Behind,
+    sockets: Arc<Sockets>,
     settings: MetricsAddress,
     troubles: Arc<Troubles>,
     stop: CancellationToken,
@@ -194,7 +232,8 @@ async fn keep_metrics(
     loop {
         let access = MetricsAccess::new(&settings, Arc::clone(&behind.clock));
         let opened = access.and_then(|access| {
-            let listener = bind::tcp(settings.address).map_err(|error| error.to_string())?;
+            let listener = lock(&sockets.metrics).tcp(METRICS, settings.address);
+            let listener = listener.map_err(|error| error.to_string())?;
             Ok((listener, access))
         });
         match opened {
@@ -202,7 +241,11 @@ async fn keep_metrics(
                 troubles.over(WHAT);
                 let guard = move |peer: SocketAddr, head: &_| access.check(peer, head);
                 let (metrics, health) = (behind.metrics, behind.health);
-                return metrics_server::serve(listener, metrics, health, guard, stop).await;
+                metrics_server::serve(listener, metrics, health, guard, stop).await;
+                if !sockets.is_stopping.load(Ordering::Relaxed) {
+                    lock(&sockets.metrics).release(METRICS);
+                }
+                return;
             }
             Err(error) => troubles.tell(WHAT, &error),
         }

@@ -31,7 +31,7 @@ pub enum FaultKind {
     Garbage,
     /// No answer at all.
     Hang,
-    /// A set without its `field` (`Token` unless set).
+    /// A set without its `field` (its token unless set).
     Incomplete,
     /// The connection is reset.
     Reset,
@@ -39,7 +39,7 @@ pub enum FaultKind {
     Skew,
     /// An HTTP `status` (503 unless set) with a page of HTML.
     Status,
-    /// The cloud's error envelope, `RequestLimitExceeded` unless `code` is set.
+    /// The cloud's own throttle, unless `code` or `status` is set.
     Throttle,
     /// Half of the right answer, then the connection closes.
     Truncated,
@@ -51,7 +51,8 @@ pub enum FaultKind {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Only calls of this action; `InstanceMetadata` for the metadata paths.
+    /// Only calls of this action; `InstanceMetadata` for Tencent Cloud's metadata paths,
+    /// `MetadataToken` and `SecurityKey` for Huawei Cloud's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     /// Only calls about the role of this name.
@@ -64,7 +65,7 @@ pub struct Fault {
     /// Strikes until the script is cleared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forever: bool,
-    /// HTTP status, for `status` and `throttle`.
+    /// HTTP status, for `status` and `throttle`, and for `error-code` where the cloud has such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Error code, for `error-code` and `throttle`.

@@ -1,19 +1,25 @@
-//! A strict stand-in for Tencent Cloud STS, on loopback, over plain HTTP: behind `credvend dev`
-//! and `credvend emulator`, and for tests, ours and other people's.
+//! A strict stand-in for the STS of Tencent Cloud and of Huawei Cloud, on loopback, over plain
+//! HTTP: behind `credvend dev` and `credvend emulator`, and for tests, ours and other people's.
 //!
-//! **What it does.** `POST /` answers AssumeRole, `AssumeRoleWithSAML`,
-//! `AssumeRoleWithWebIdentity`, `GetFederationToken` and GetCallerIdentity (version 2018-08-13) in the cloud's own envelope,
-//! with its error codes and status 200. It checks signatures (TC3-HMAC-SHA256), clock skew,
-//! parameters and their types, session lengths, policies, trust. Keys it issues are random,
-//! remembered, and can sign further calls. The metadata paths of a CVM instance
-//! (`/latest/meta-data/cam/security-credentials/…`) are on the same port.
+//! **What it does.** For Tencent Cloud, `POST /` answers AssumeRole, `AssumeRoleWithSAML`,
+//! `AssumeRoleWithWebIdentity`, `GetFederationToken` and GetCallerIdentity (version 2018-08-13) in
+//! the cloud's own envelope, with its error codes and status 200; the metadata paths of a CVM
+//! instance (`/latest/meta-data/cam/security-credentials/…`) are on the same port. For Huawei
+//! Cloud there are the paths of STS v5 (`/v5/agencies/assume`, `…/assume-with-oidc`,
+//! `…/assume-with-saml`, `/v5/caller-identity`), IAM v3.0 `securitytokens` by agency and an ECS
+//! instance's metadata. It checks signatures, clock skew, parameters and their types, session
+//! lengths, policies, trust. Keys it issues are random, remembered, and can sign further calls.
+//!
+//! The Identity Centers of both clouds are there too: Huawei's OIDC and portal API, the gateway of
+//! Tencent's command line, and pages below `/portal/` on which a sign-in is approved.
 //!
 //! **What it leaves out.** GET requests and the older signatures; other actions; the rights of a
 //! key (only trust policies decide); rate limits (script them). OIDC tokens are HS256 with a
 //! shared key, SAML assertions are not signed, so nothing is proven that a loopback peer could
 //! not forge: it refuses to listen anywhere else. Everything is gone when it ends.
 //!
-//! **Control API**, JSON, for scripts outside the process; [`State`] offers the same inside:
+//! **Control API**, JSON, for scripts outside the process; [`State`] offers the same inside. What
+//! is added or asked of goes by `"cloud": "tencent"` (unless set) or `"huawei"`:
 //!
 //! | request | does |
 //! | --- | --- |
@@ -24,23 +30,31 @@
 //! | `DELETE /_emulator/faults` | clears the script |
 //! | `POST /_emulator/clock` | `{"offset_seconds"}`: the emulator's clock is that far ahead |
 //! | `POST /_emulator/outage` | `{"seconds"}`: nothing listens for so long; nothing is forgotten |
-//! | `GET /_emulator/world` | keys (without secrets), roles, providers, instance |
-//! | `POST /_emulator/keys` | `{"account"?, "uin"?, "id"?, "secret"?}`; answers with the secret |
-//! | `POST /_emulator/roles` | `{"name", "account"?, "max_session_seconds"?, "trust"?, "external_id"?}` |
-//! | `POST /_emulator/providers` | `{"kind": "oidc" or "saml", "name", "account"?, "issuer"?, …}` |
-//! | `POST /_emulator/instance` | `{"role", "account"?, "session_seconds"?}`; role `null`: none bound |
-//! | `POST /_emulator/web-identity-tokens` | `{"provider", "account"?, "subject"?, "lifetime_seconds"?}` |
-//! | `POST /_emulator/saml-assertions` | `{"provider", "role", "account"?, "session_name"?, "lifetime_seconds"?}` |
+//! | `GET /_emulator/world` | keys (without secrets), roles, providers, instance; `huawei`: the same of it |
+//! | `POST /_emulator/keys` | `{"cloud"?, "account"?, "uin"?, "id"?, "secret"?}`; answers with the secret |
+//! | `POST /_emulator/roles` | `{"cloud"?, "name", "account"?, "max_session_seconds"?, "trust"?, "external_id"?}` |
+//! | `POST /_emulator/providers` | `{"kind": "oidc" or "saml", "cloud"?, "name", "account"?, "issuer"?, …}` |
+//! | `POST /_emulator/instance` | `{"cloud"?, "role", "account"?, "session_seconds"?}`; role `null`: none bound |
+//! | `POST /_emulator/web-identity-tokens` | `{"cloud"?, "provider", "account"?, "subject"?, "lifetime_seconds"?}` |
+//! | `GET /_emulator/sign-ins` | codes and states that wait for a person, and how many are signed in |
+//! | `POST /_emulator/sign-ins` | `{"shown", "decision"}`: `approve` or `deny` what the page would show |
+//! | `DELETE /_emulator/sign-ins` | ends every session |
+//! | `POST /_emulator/portal` | `{"interval_seconds"?, "code_seconds"?, "session_seconds"?, …}` |
+//! | `POST /_emulator/saml-assertions` | `{"cloud"?, "provider", "role", "account"?, "session_name"?, "lifetime_seconds"?}` |
 
 mod calls;
 mod control;
 mod faults;
-mod metadata;
+mod huawei;
+mod jwt;
+mod parameters;
+mod portal;
 mod random;
 mod respond;
+mod saml;
 mod server;
 mod state;
-mod sts;
+mod tencent;
 mod wire;
 mod world;
 
@@ -53,11 +67,13 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, SystemClock};
 pub use calls::{CallsReport, MOST_RECENT, RecentCall};
 pub use faults::{Fault, FaultKind, InvalidFaults, LONGEST_DELAY, MOST_FAULTS};
+pub use portal::{Decision, Person, Portal, PortalAccount, PortalRole, Rules};
 use server::Orders;
 pub use state::{FARTHEST_OFFSET, State};
 pub use world::{
-    ACCOUNT, Caller, Instance, InvalidTrusted, IssuedKey, LONGEST_SESSION, LongLivedKey,
-    OTHER_ACCOUNT, OidcProvider, Role, SamlProvider, Trusted, USER, World,
+    ACCOUNT, Caller, HUAWEI_ACCOUNT, HUAWEI_USER, Instance, InvalidTrusted, IssuedKey,
+    LONGEST_SESSION, LongLivedKey, OTHER_ACCOUNT, OidcProvider, Role, SamlProvider, Trusted, USER,
+    World,
 };
 
 /// How to start one.
@@ -65,7 +81,9 @@ pub use world::{
 pub struct EmulatorConfig {
     /// A loopback address; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Tencent Cloud.
     pub world: World,
+    pub huawei: World,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -75,6 +93,7 @@ impl EmulatorConfig {
         Ok(Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             world: World::example()?,
+            huawei: World::huawei_example()?,
             clock: Arc::new(SystemClock),
         })
     }
@@ -96,7 +115,7 @@ impl Emulator {
     pub fn start(config: EmulatorConfig) -> io::Result<Running> {
         let listener = server::listen(config.listen)?;
         let addr = listener.local_addr()?;
-        let state = Arc::new(State::new(config.world, config.clock));
+        let state = Arc::new(State::new(config.world, config.huawei, config.clock));
         let (orders, inbox) = Orders::channel();
         let server = server::serve(Arc::clone(&state), addr, listener, orders.clone(), inbox);
         Ok(Running {

@@ -36,6 +36,15 @@ impl Random {
         format!("AKID-{head}_{tail}__")
     }
 
+    /// A key id of Huawei Cloud: a prefix, then capitals and digits, so many characters in all.
+    pub(super) fn huawei_id(&self, prefix: &str, length: usize) -> String {
+        let text = URL_SAFE_NO_PAD
+            .encode(self.part(0, 48))
+            .to_ascii_uppercase();
+        let plain = text.chars().filter(char::is_ascii_alphanumeric);
+        prefix.chars().chain(plain).take(length).collect()
+    }
+
     /// A secret key: 43 characters, `+` and `/` possible, as in the real ones.
     pub(super) fn secret(&self) -> String {
         STANDARD_NO_PAD.encode(self.part(48, 32))
@@ -44,6 +53,11 @@ impl Random {
     /// A session token: 374 characters.
     pub(super) fn token(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.part(80, 280))
+    }
+
+    /// The id of one request of Huawei Cloud: 32 hexadecimal digits.
+    pub(super) fn huawei_request_id(&self) -> String {
+        crate::provider::mac::hex(self.part(368, 16))
     }
 
     /// The id of one request, in the form of a UUID (version 4).

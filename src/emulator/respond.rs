@@ -18,9 +18,9 @@ use super::faults::{Fault, FaultKind, LONGEST_DELAY};
 use super::random::Random;
 use super::server::Orders;
 use super::state::{Moment, State};
-use super::sts::{self, Refusal, Subject};
+use super::tencent::{self, Refusal, Subject, metadata};
 use super::wire::{Answer, ResetSwitch};
-use super::{control, metadata};
+use super::{control, huawei, portal};
 
 /// Longest body. Source: "request structure", POST with signature v3.
 const LONGEST_BODY: usize = 10 * 1024 * 1024;
@@ -48,6 +48,12 @@ pub(super) async fn respond(
     if metadata::is_ours(path) {
         return metadata::respond(&state, &reset, &head).await;
     }
+    if portal::is_ours(&head.method, path) {
+        return portal::respond(&state, &reset, &head, body.as_deref().unwrap_or_default()).await;
+    }
+    if huawei::is_ours(path) {
+        return huawei::respond(&state, &reset, &head, body.as_deref()).await;
+    }
     if path != "/" {
         let page = reply(StatusCode::NOT_FOUND, "text/plain", "there is only /\n");
         return Ok(dated(page, state.moment(0)));
@@ -72,7 +78,7 @@ async fn sts_call(
     head: &Parts,
     body: Option<&[u8]>,
 ) -> io::Result<Reply> {
-    let request = sts::Request {
+    let request = tencent::Request {
         method: head.method.as_str(),
         path: head.uri.path(),
         query: head.uri.query().unwrap_or_default(),
@@ -92,7 +98,7 @@ async fn sts_call(
         tokio::time::sleep(fault.delay()).await;
         if let Some(outcome) = early(fault) {
             finish(&outcome);
-            return strike(state, reset, fault, sts_error).await;
+            return strike(state, reset, fault, &STS).await;
         }
     }
     let moment = moment(state, fault.as_ref());
@@ -104,12 +110,12 @@ async fn sts_call(
     } else {
         let twist = fault.as_ref().and_then(Fault::twist);
         let answered = state.with_world(|world| {
-            let context = sts::Context {
+            let context = tencent::Context {
                 world,
                 moment,
                 twist,
             };
-            sts::answer(context, request)
+            tencent::answer(context, request)
         });
         if let Some(role) = &answered.issued_role {
             state.with_calls(|calls| calls.issued(role));
@@ -178,7 +184,7 @@ pub(super) async fn strike(
     state: &State,
     reset: &ResetSwitch,
     fault: &Fault,
-    error: fn(&Refusal) -> io::Result<Reply>,
+    manner: &Manner,
 ) -> io::Result<Reply> {
     let silence = || io::Error::new(io::ErrorKind::ConnectionAborted, "no answer, as scripted");
     let status = |fallback| {
@@ -186,9 +192,10 @@ pub(super) async fn strike(
         let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         reply(status, "text/html", GATEWAY_PAGE)
     };
-    let refusal = |code: &str, message: &str| {
-        let code = fault.code.as_deref().unwrap_or(code).to_owned();
-        Refusal::new(code, fault.message.as_deref().unwrap_or(message))
+    let error = |(code, message)| {
+        let code = fault.code.as_deref().unwrap_or(code);
+        let message = fault.message.as_deref().unwrap_or(message);
+        (manner.error)(code, message, fault.status)
     };
     let mut answer = match fault.kind {
         FaultKind::Hang => {
@@ -201,10 +208,7 @@ pub(super) async fn strike(
         }
         FaultKind::Garbage => reply(StatusCode::OK, "application/json", GATEWAY_PAGE),
         FaultKind::Throttle if fault.status.is_some() => status(429),
-        FaultKind::Throttle => error(&refusal(
-            "RequestLimitExceeded",
-            "Your current request times exceed the frequency limit of this action.",
-        ))?,
+        FaultKind::Throttle => error(manner.throttled)?,
         FaultKind::Backwards
         | FaultKind::Delay
         | FaultKind::ErrorCode
@@ -212,7 +216,7 @@ pub(super) async fn strike(
         | FaultKind::Incomplete
         | FaultKind::Skew
         | FaultKind::Truncated
-        | FaultKind::WrongAccount => error(&refusal("InternalError", "As scripted."))?,
+        | FaultKind::WrongAccount => error(manner.broken)?,
         FaultKind::Status => status(503),
     };
     if let Some(seconds) = fault.retry_after_seconds {
@@ -241,9 +245,27 @@ pub(super) fn cut(reply: Reply, fault: Option<&Fault>) -> Reply {
     }
 }
 
-fn sts_error(refusal: &Refusal) -> io::Result<Reply> {
-    refused(refusal)
+/// How one part of a cloud says no.
+pub(super) struct Manner {
+    /// From code and message, with an HTTP status if the script has one.
+    pub(super) error: fn(&str, &str, Option<u16>) -> io::Result<Reply>,
+    /// Code and message of a throttle.
+    pub(super) throttled: (&'static str, &'static str),
+    /// The same where the script says nothing.
+    pub(super) broken: (&'static str, &'static str),
 }
+
+/// Tencent's STS.
+const STS: Manner = Manner {
+    error: |code, message, _| refused(&Refusal::new(code.to_owned(), message)),
+    throttled: THROTTLED,
+    broken: BROKEN,
+};
+pub(super) const THROTTLED: (&str, &str) = (
+    "RequestLimitExceeded",
+    "Your current request times exceed the frequency limit of this action.",
+);
+pub(super) const BROKEN: (&str, &str) = ("InternalError", "As scripted.");
 
 fn refused(refusal: &Refusal) -> io::Result<Reply> {
     let error = json!({ "Code": refusal.code, "Message": refusal.message });

@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use super::calls::{Calls, CallsReport};
 use super::faults::{Fault, InvalidFaults, Script};
+use super::portal::{Decision, Portal};
 use super::world::World;
 use crate::clock::{BootTime, Clock};
+use crate::listener::metadata_token::MetadataTokens;
 
 /// How far the emulated clock may be moved, in seconds: a year.
 pub const FARTHEST_OFFSET: u64 = 366 * 86_400;
@@ -18,8 +20,11 @@ pub struct State {
     clock: Arc<dyn Clock>,
     offset_seconds: AtomicI64,
     world: Mutex<World>,
+    huawei: Mutex<World>,
+    pub(super) metadata_tokens: MetadataTokens,
     script: Mutex<Script>,
     calls: Mutex<Calls>,
+    portal: Mutex<Portal>,
 }
 
 /// One reading of the clocks.
@@ -50,19 +55,38 @@ impl Moment {
 }
 
 impl State {
-    pub(super) fn new(world: World, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(world: World, huawei: World, clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             offset_seconds: AtomicI64::new(0),
             world: Mutex::new(world),
+            huawei: Mutex::new(huawei),
+            metadata_tokens: MetadataTokens::random(),
             script: Mutex::new(Script::default()),
             calls: Mutex::new(Calls::default()),
+            portal: Mutex::new(Portal::example()),
         }
     }
 
-    /// Looks at the world, or changes it.
+    /// Looks at the world of Tencent Cloud, or changes it.
     pub fn with_world<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
         work(&mut locked(&self.world))
+    }
+
+    /// The same of Huawei Cloud.
+    pub fn with_huawei<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
+        work(&mut locked(&self.huawei))
+    }
+
+    /// Looks at the portals of the Identity Centers, or changes them.
+    pub fn with_portal<T>(&self, work: impl FnOnce(&mut Portal) -> T) -> T {
+        work(&mut locked(&self.portal))
+    }
+
+    /// The person decides about the sign-in with this code or state; false if nobody waits.
+    pub fn decide(&self, shown: &str, decision: Decision) -> bool {
+        let now = self.clock.boot();
+        self.with_portal(|portal| portal.decide(shown, decision, now))
     }
 
     /// Appends to the script: all of them, or none.

@@ -37,10 +37,7 @@ mod wire;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -54,7 +51,8 @@ use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::store::Store;
 use board::Board;
-use metadata_token::MetadataTokens;
+pub use inherited::{Inherited, KeepSockets, Origin, Socket, SocketFile};
+pub use metadata_token::MetadataTokens;
 use plane::{Command, Plane};
 use sock_diag::SockDiag;
 
@@ -90,16 +88,6 @@ impl Context {
             kernel: Mutex::default(),
         }
     }
-}
-
-/// Sockets that were open before we ran, by the name of their listener.
-pub type Inherited = BTreeMap<String, InheritedSocket>;
-
-/// One of them, checked to be listening.
-#[derive(Debug)]
-pub enum InheritedSocket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
 }
 
 /// How one listener stands.

@@ -6,18 +6,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::Context;
 use super::accept::{Socket, accept};
-use super::bind::{self, OwnPath};
 use super::board::{Board, Entry};
-use super::inherited::adopt;
+use super::inherited::{Inherited, SocketFile};
 use super::live::Live;
 use super::rules::{self, Rules};
-use super::{Context, Inherited};
 use crate::config::model::{Address, Listener};
 use crate::name::Name;
 use crate::observe::metrics::ListenerLabels;
@@ -62,7 +60,7 @@ struct Up {
     live: Arc<Live>,
     bound: Option<SocketAddr>,
     accepting: JoinHandle<()>,
-    _path: Option<OwnPath>,
+    path: Option<SocketFile>,
 }
 
 /// What a reload means for one listener.
@@ -131,6 +129,12 @@ impl Plane {
             .into_iter()
             .map(|listener| (listener.name.clone(), listener))
             .collect();
+        for stray in self
+            .inherited
+            .close_strays(|name| desired.contains_key(name))
+        {
+            tracing::warn!("{stray}");
+        }
         // First everything that frees an address, then everything that takes one.
         let known: Vec<Name> = self.listeners.keys().cloned().collect();
         for name in known {
@@ -223,7 +227,7 @@ impl Plane {
         }
     }
 
-    fn try_up(&self, config: &Listener) -> Result<Up, String> {
+    fn try_up(&mut self, config: &Listener) -> Result<Up, String> {
         // The token first: a listener without one must not open its address, not even briefly.
         let token =
             rules::token(config, None, &self.context.clock).map_err(|error| error.to_string())?;
@@ -239,30 +243,26 @@ impl Plane {
             live,
             bound,
             accepting,
-            _path: path,
+            path,
         })
     }
 
     fn socket(
-        &self,
+        &mut self,
         config: &Listener,
-    ) -> Result<(Socket, Option<SocketAddr>, Option<OwnPath>), String> {
-        if let Some(inherited) = self.inherited.get(config.name.as_str()) {
-            let (socket, bound) = adopt(inherited, &config.address)?;
-            return Ok((socket, bound, None));
-        }
+    ) -> Result<(Socket, Option<SocketAddr>, Option<SocketFile>), String> {
+        let name = config.name.as_str();
         match &config.address {
             Address::Tcp(address) => {
-                let listener = bind::tcp(*address).map_err(|error| error.to_string())?;
+                let listener = self.inherited.tcp(name, *address);
+                let listener = listener.map_err(|error| error.to_string())?;
                 let bound = listener.local_addr().map_err(|error| error.to_string())?;
                 Ok((Socket::Tcp(listener), Some(bound), None))
             }
             Address::Unix(path) => {
-                let (listener, own_path) =
-                    bind::unix(path, &config.access).map_err(|error| error.to_string())?;
-                let listener =
-                    UnixListener::from_std(listener).map_err(|error| error.to_string())?;
-                Ok((Socket::Unix(listener), None, Some(own_path)))
+                let opened = self.inherited.unix(name, path, &config.access);
+                let (listener, file) = opened.map_err(|error| error.to_string())?;
+                Ok((Socket::Unix(listener), None, Some(file)))
             }
         }
     }
@@ -289,6 +289,7 @@ impl Plane {
             self.take_down(up).await;
             tracing::info!(listener = %name, "no longer listening");
         }
+        self.inherited.release(name.as_str());
         self.board.remove(name);
         self.context.metrics.listener_up.remove(&labels(name));
     }
@@ -304,8 +305,16 @@ impl Plane {
 
     /// Idle connections end at once, answers under way are finished while `grace` lasts.
     async fn drain(&mut self, grace: Duration) {
-        for name in self.listeners.keys().cloned().collect::<Vec<_>>() {
-            self.remove(&name).await;
+        for (name, running) in std::mem::take(&mut self.listeners) {
+            if let Some(mut up) = running.up {
+                let path = up.path.take();
+                self.take_down(up).await;
+                if let Some(path) = path {
+                    path.leave();
+                }
+            }
+            self.board.remove(&name);
+            self.context.metrics.listener_up.remove(&labels(&name));
         }
         let leaving = std::mem::take(&mut self.leaving);
         let all = async {

@@ -128,7 +128,8 @@ where
 
 /// Whether the service manager connected our stderr with the journal: the variable names that
 /// stream, and is inherited by programs whose stderr is another.
-fn stderr_is_the_journal() -> bool {
+#[must_use]
+pub fn stderr_is_the_journal() -> bool {
     let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
     let Ok(stat) = rustix::fs::fstat(io::stderr()) else {
         return false;

@@ -44,7 +44,8 @@ pub fn judge(obtained: Obtained, at: Circumstances<'_>) -> Result<Verdict, Provi
         return reject("the answer lacks a part of the credentials; not adopted".into());
     }
     let lifetime = obtained.lifetime(at.wall).min(LONGEST_LIFETIME);
-    let expires_at = obtained.sent_at + lifetime;
+    let begins_at = obtained.begins_at();
+    let expires_at = begins_at + lifetime;
     if expires_at <= at.now {
         return reject(
             "the answer holds credentials that have expired already; not adopted".into(),
@@ -65,7 +66,7 @@ pub fn judge(obtained: Obtained, at: Circumstances<'_>) -> Result<Verdict, Provi
         etag: etag(&obtained.keys, at.etag_key),
         keys: obtained.keys,
         issued_at: at.wall,
-        obtained_at: obtained.sent_at,
+        obtained_at: begins_at,
         expires_at,
         generation: next_generation(at.generation, at.wall),
     }))
@@ -144,10 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn life_is_counted_from_the_request() {
+    fn life_is_counted_from_the_request_and_never_past_the_second_the_issuer_named() {
         let set = adopted(obtained("A", 3600, 4), None);
         let now = BootTime::new(Duration::from_secs(NOW));
-        assert_eq!(set.remaining(now), Duration::from_secs(3596));
+        // 4 s on the way, and up to one that `Date` does not tell
+        assert_eq!(set.remaining(now), Duration::from_secs(3595));
+        assert_eq!(set.lifetime(), Duration::from_hours(1));
         assert_eq!(set.generation, 1000);
     }
 

@@ -150,15 +150,9 @@ impl Attempt {
                     budget.halve();
                 }
             }
-            Some(Class::Clock { offset_seconds }) => {
-                #[expect(clippy::cast_precision_loss, reason = "an offset fits 52 bits")]
-                self.metrics
-                    .upstream_clock_skew
-                    .get_or_create(&endpoint)
-                    .set(offset_seconds as f64);
-            }
             Some(
                 Class::Transient
+                | Class::Clock { .. }
                 | Class::DurationTooLong
                 | Class::StaleSource
                 | Class::Final

@@ -1,9 +1,9 @@
 //! The loop of one role, and the only writer of what its readers see.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info, info_span, warn};
@@ -15,7 +15,7 @@ use super::gauges;
 
 use super::state::{Moment, State};
 use crate::clock::{BootTime, Clock, RECHECK, jumps};
-use crate::credentials::{Obtained, shortened};
+use crate::credentials::{CredentialSet, Obtained, shortened};
 use crate::observe::metrics::Metrics;
 use crate::provider::error::ProviderError;
 use crate::schedule;
@@ -33,6 +33,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Key of the `ETag` hash.
     pub etag_key: Arc<[u8]>,
+    /// Pulled whenever what a role holds may have changed, for whoever keeps a copy.
+    pub changed: Arc<Notify>,
     /// Changes when the clock jumped.
     pub jumps: watch::Receiver<u64>,
     /// Uniform in `0.0..1.0`.
@@ -71,6 +73,15 @@ impl Refresher {
             announced: Held::None,
         };
         (refresher, handle)
+    }
+
+    /// Begins with a set that an earlier process of ours obtained, and shows it at once.
+    pub fn resume(&mut self, set: CredentialSet, last_success: Option<SystemTime>) {
+        let (timing, draw) = (self.settings.timing(), (self.shared.draw)());
+        let at = self.moment();
+        self.state
+            .resume(&self.role, set, last_success, (timing, draw), at);
+        self.publish();
     }
 
     /// Works until `stop` is cancelled.
@@ -144,6 +155,12 @@ impl Refresher {
             Command::Refresh(reply) => self.on_refresh(reply).await,
             Command::Forget(reply) => self.on_forget(reply),
             Command::Retune(settings) => self.on_retune(*settings),
+            // Signed out, what is held is served on; signed in, what is fresh needs no other.
+            Command::SessionChanged => {
+                if self.state.last_failed() || self.state.set().is_none() {
+                    self.state.due = self.now();
+                }
+            }
             Command::SecretChanged => {
                 info!("a file behind the role changed; refreshing");
                 self.settings.provider.reread_source();
@@ -218,7 +235,7 @@ impl Refresher {
                 () = tokio::time::sleep(self.pause(None)) => self.show(),
                 Some(command) = self.commands.recv() => match command {
                     Command::Refresh(reply) => replies.push(reply),
-                    Command::SecretChanged => secret_changed = true,
+                    Command::SecretChanged | Command::SessionChanged => secret_changed = true,
                     Command::Forget(reply) => {
                         self.on_forget(reply);
                         return answer(replies, &interrupted("the role was forgotten"));
@@ -337,6 +354,7 @@ impl Refresher {
         let name = self.role.name().as_str();
         gauges::set(&self.shared.metrics, name, &view, next_attempt, now);
         self.role.publish(view);
+        self.shared.changed.notify_one();
     }
 
     // === the clocks ===

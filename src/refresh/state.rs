@@ -197,6 +197,20 @@ impl State {
         }
     }
 
+    /// A set that was adopted before this process began: it is held as if it had never ended.
+    pub fn resume(
+        &mut self,
+        role: &Role,
+        set: CredentialSet,
+        last_success: Option<SystemTime>,
+        (timing, draw): ((Tuning, bool), f64),
+        at: Moment,
+    ) {
+        self.refresh = Refresh::Idle;
+        self.last_success = last_success;
+        self.adopt(role, set, timing, draw, at);
+    }
+
     fn adopt(
         &mut self,
         role: &Role,

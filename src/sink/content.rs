@@ -142,6 +142,7 @@ mod tests {
             profile: kind.usual_profile().map(str::to_owned),
             access: SocketAccess {
                 mode: 0o600,
+                mode_is_set: true,
                 owner: None,
                 group: None,
             },

@@ -236,6 +236,7 @@ mod tests {
                     profile: None,
                     access: SocketAccess {
                         mode: 0o600,
+                        mode_is_set: true,
                         owner: None,
                         group: None,
                     },

@@ -137,6 +137,7 @@ mod tests {
     fn mode(mode: u32) -> SocketAccess {
         SocketAccess {
             mode,
+            mode_is_set: true,
             owner: None,
             group: None,
         }

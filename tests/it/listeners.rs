@@ -27,6 +27,7 @@ fn listener(name: &str, address: Address) -> Listener {
         token: None,
         access: SocketAccess {
             mode: 0o600,
+            mode_is_set: true,
             owner: None,
             group: None,
         },

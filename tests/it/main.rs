@@ -8,5 +8,6 @@ mod clients;
 mod config_errors;
 mod emulator;
 mod listeners;
+mod login;
 mod providers;
 mod support;

@@ -8,16 +8,50 @@ use serde_json::{Value, json};
 use super::{Mistake, read};
 use crate::emulator::state::State;
 use crate::emulator::world::{
-    ACCOUNT, Instance, LONGEST_SESSION, LongLivedKey, OidcProvider, Role, SamlProvider, Trusted,
-    USER, World,
+    ACCOUNT, HUAWEI_ACCOUNT, HUAWEI_USER, Instance, LONGEST_SESSION, LongLivedKey, OidcProvider,
+    Role, SamlProvider, Trusted, USER, World,
 };
 
 /// Life of tokens and assertions, unless asked for another.
 const PROOF_LIFETIME: u64 = 300;
 
+/// Which cloud something is added to.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum Of {
+    Huawei,
+    #[default]
+    Tencent,
+}
+
+impl Of {
+    fn with_world<T>(self, state: &State, work: impl FnOnce(&mut World) -> T) -> T {
+        match self {
+            Self::Huawei => state.with_huawei(work),
+            Self::Tencent => state.with_world(work),
+        }
+    }
+
+    fn account(self, given: Option<String>) -> Result<String, Mistake> {
+        match self {
+            Self::Huawei => identifier(given, HUAWEI_ACCOUNT, "account"),
+            Self::Tencent => number(given, ACCOUNT, "account"),
+        }
+    }
+
+    fn user(self, given: Option<String>) -> Result<String, Mistake> {
+        match self {
+            Self::Huawei => identifier(given, HUAWEI_USER, "uin"),
+            Self::Tencent => number(given, USER, "uin"),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewKey {
+    #[serde(default)]
+    cloud: Of,
     account: Option<String>,
     uin: Option<String>,
     id: Option<String>,
@@ -27,6 +61,8 @@ struct NewKey {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewRole {
+    #[serde(default)]
+    cloud: Of,
     name: String,
     account: Option<String>,
     max_session_seconds: Option<u64>,
@@ -38,6 +74,8 @@ struct NewRole {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
 enum NewProvider {
     Oidc {
+        #[serde(default)]
+        cloud: Of,
         name: String,
         account: Option<String>,
         issuer: Option<String>,
@@ -46,6 +84,8 @@ enum NewProvider {
         key: Option<String>,
     },
     Saml {
+        #[serde(default)]
+        cloud: Of,
         name: String,
         account: Option<String>,
         issuer: Option<String>,
@@ -55,6 +95,8 @@ enum NewProvider {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewInstance {
+    #[serde(default)]
+    cloud: Of,
     account: Option<String>,
     /// `null`: no role is bound.
     role: Option<String>,
@@ -64,6 +106,8 @@ struct NewInstance {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewToken {
+    #[serde(default)]
+    cloud: Of,
     provider: String,
     account: Option<String>,
     subject: Option<String>,
@@ -73,6 +117,8 @@ struct NewToken {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewAssertion {
+    #[serde(default)]
+    cloud: Of,
     provider: String,
     account: Option<String>,
     role: String,
@@ -134,14 +180,14 @@ pub(super) fn overview(world: &World) -> Value {
 /// The one answer with a secret in it: who asks for a key wants to use it.
 pub(super) fn key(state: &State, body: &[u8]) -> Result<Value, Mistake> {
     let new: NewKey = read(body)?;
-    let account = number(new.account, ACCOUNT, "account")?;
-    let uin = number(new.uin, USER, "uin")?;
+    let account = new.cloud.account(new.account)?;
+    let uin = new.cloud.user(new.uin)?;
     if new.id.is_some() != new.secret.is_some() {
         return Err(mistake(
             "`id` and `secret` go together; leave out both and they are generated",
         ));
     }
-    state.with_world(|world| {
+    new.cloud.with_world(state, |world| {
         let id = match (new.id, new.secret) {
             (Some(id), Some(secret)) => {
                 if !is_plain(&id) || secret.is_empty() {
@@ -172,7 +218,7 @@ pub(super) fn key(state: &State, body: &[u8]) -> Result<Value, Mistake> {
 
 pub(super) fn role(state: &State, body: &[u8]) -> Result<Value, Mistake> {
     let new: NewRole = read(body)?;
-    let account = number(new.account, ACCOUNT, "account")?;
+    let account = new.cloud.account(new.account)?;
     let mut role = Role::new(&account, &name(new.name)?);
     if let Some(seconds) = new.max_session_seconds {
         role.max_session = session(seconds, "max_session_seconds")?;
@@ -184,7 +230,7 @@ pub(super) fn role(state: &State, body: &[u8]) -> Result<Value, Mistake> {
             .collect::<Result<_, _>>()?;
     }
     role.external_id = new.external_id;
-    state.with_world(|world| {
+    new.cloud.with_world(state, |world| {
         let (account, name) = (role.account.clone(), role.name.clone());
         world.add_role(role)?;
         let role = world.role(&account, &name);
@@ -196,6 +242,7 @@ pub(super) fn role(state: &State, body: &[u8]) -> Result<Value, Mistake> {
 pub(super) fn provider(state: &State, body: &[u8]) -> Result<Value, Mistake> {
     match read(body)? {
         NewProvider::Oidc {
+            cloud,
             name: new_name,
             account,
             issuer,
@@ -203,26 +250,27 @@ pub(super) fn provider(state: &State, body: &[u8]) -> Result<Value, Mistake> {
             subjects,
             key,
         } => {
-            let account = number(account, ACCOUNT, "account")?;
+            let account = cloud.account(account)?;
             let mut provider = OidcProvider::new(&account, &name(new_name)?)?;
             provider.issuer = issuer.unwrap_or(provider.issuer);
             provider.audiences = audiences.unwrap_or(provider.audiences);
             provider.subjects = subjects.unwrap_or(provider.subjects);
             provider.key = key.map_or(provider.key, Into::into);
             let shown = json!({ "name": provider.name, "issuer": provider.issuer });
-            state.with_world(|world| world.add_oidc_provider(provider))?;
+            cloud.with_world(state, |world| world.add_oidc_provider(provider))?;
             Ok(shown)
         }
         NewProvider::Saml {
+            cloud,
             name: new_name,
             account,
             issuer,
         } => {
-            let account = number(account, ACCOUNT, "account")?;
+            let account = cloud.account(account)?;
             let mut provider = SamlProvider::new(&account, &name(new_name)?);
             provider.issuer = issuer.unwrap_or(provider.issuer);
             let shown = json!({ "arn": provider.arn(), "issuer": provider.issuer });
-            state.with_world(|world| world.add_saml_provider(provider))?;
+            cloud.with_world(state, |world| world.add_saml_provider(provider))?;
             Ok(shown)
         }
     }
@@ -231,9 +279,9 @@ pub(super) fn provider(state: &State, body: &[u8]) -> Result<Value, Mistake> {
 pub(super) fn instance(state: &State, body: &[u8]) -> Result<Value, Mistake> {
     const DEFAULT: u64 = 6 * 3_600;
     let new: NewInstance = read(body)?;
-    let account = number(new.account, ACCOUNT, "account")?;
+    let account = new.cloud.account(new.account)?;
     let session = session(new.session_seconds.unwrap_or(DEFAULT), "session_seconds")?;
-    state.with_world(|world| {
+    new.cloud.with_world(state, |world| {
         if let Some(role) = &new.role
             && world.role(&account, role).is_none()
         {
@@ -250,14 +298,14 @@ pub(super) fn instance(state: &State, body: &[u8]) -> Result<Value, Mistake> {
 
 pub(super) fn web_identity_token(state: &State, body: &[u8]) -> Result<Value, Mistake> {
     let new: NewToken = read(body)?;
-    let account = number(new.account, ACCOUNT, "account")?;
+    let account = new.cloud.account(new.account)?;
     let subject = new
         .subject
         .as_deref()
         .unwrap_or("system:serviceaccount:default:example");
     let lifetime = proof_lifetime(new.lifetime_seconds);
     let now = state.now();
-    state.with_world(|world| {
+    new.cloud.with_world(state, |world| {
         let provider = world.oidc_provider(&account, &new.provider);
         let provider = provider.ok_or_else(|| mistake("there is no such OIDC provider"))?;
         Ok(json!({ "token": provider.token(subject, now, lifetime) }))
@@ -266,11 +314,11 @@ pub(super) fn web_identity_token(state: &State, body: &[u8]) -> Result<Value, Mi
 
 pub(super) fn saml_assertion(state: &State, body: &[u8]) -> Result<Value, Mistake> {
     let new: NewAssertion = read(body)?;
-    let account = number(new.account, ACCOUNT, "account")?;
+    let account = new.cloud.account(new.account)?;
     let session = new.session_name.as_deref().unwrap_or("example");
     let lifetime = proof_lifetime(new.lifetime_seconds);
     let now = state.now();
-    state.with_world(|world| {
+    new.cloud.with_world(state, |world| {
         let provider = world.saml_provider(&account, &new.provider);
         let provider = provider.ok_or_else(|| mistake("there is no such SAML provider"))?;
         let role = Role::new(&account, &new.role);
@@ -298,6 +346,15 @@ fn number(text: Option<String>, default: &str, name: &str) -> Result<String, Mis
         Ok(text)
     } else {
         Err(Mistake(format!("`{name}` has 1 to 24 digits, as text")))
+    }
+}
+
+fn identifier(text: Option<String>, default: &str, name: &str) -> Result<String, Mistake> {
+    let text = text.unwrap_or_else(|| default.to_owned());
+    if (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        Ok(text)
+    } else {
+        Err(Mistake(format!("`{name}` has 1 to 64 letters and digits")))
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::OTHER_ACCOUNT;
 use crate::clock::BootTime;
+use crate::credentials::Cloud;
 use crate::emulator::faults::Twist;
 use crate::emulator::random::Random;
 use crate::emulator::state::Moment;
@@ -100,6 +101,8 @@ pub struct IssuedKey {
 #[derive(Debug)]
 pub(in crate::emulator) struct Issue {
     pub(in crate::emulator) caller: Caller,
+    /// Whose keys it shall look like.
+    pub(in crate::emulator) cloud: Cloud,
     pub(in crate::emulator) lifetime: Duration,
     pub(in crate::emulator) now: Moment,
     /// What a fault does to it.
@@ -161,7 +164,10 @@ impl Ledger {
             caller,
             expires_at,
         });
-        let id = random.temporary_id();
+        let id = match issue.cloud {
+            Cloud::Huawei => random.huawei_id("HSTA", 28),
+            Cloud::Tencent => random.temporary_id(),
+        };
         self.remember(id.clone(), Arc::clone(&key));
         Ok(Issued {
             id,
@@ -253,7 +259,7 @@ fn seconds(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BootTime, Caller, Duration, Issue, Ledger, MOST_ISSUED, Moment, Twist};
+    use super::{BootTime, Caller, Cloud, Duration, Issue, Ledger, MOST_ISSUED, Moment, Twist};
 
     fn issue(seconds: u64, twist: Option<Twist>) -> Issue {
         Issue {
@@ -261,6 +267,7 @@ mod tests {
                 account: "100000000001".to_owned(),
                 uin: "100000000002".to_owned(),
             },
+            cloud: Cloud::Tencent,
             lifetime: Duration::from_secs(seconds),
             now: Moment {
                 host: 1_700_000_000,

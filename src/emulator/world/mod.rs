@@ -27,6 +27,10 @@ pub use trust::{InvalidTrusted, Trusted};
 pub const ACCOUNT: &str = "100000000001";
 /// The sub-user whose key the default world has.
 pub const USER: &str = "100000000002";
+/// Account of the default world of Huawei Cloud.
+pub const HUAWEI_ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
+/// The user whose key it has.
+pub const HUAWEI_USER: &str = "fedcba9876543210fedcba9876543210";
 /// Whose set a `wrong-account` fault hands out.
 pub const OTHER_ACCOUNT: &str = "200000000001";
 /// Longest session of a role unless it says otherwise: the longest there is.
@@ -74,10 +78,21 @@ impl Role {
         }
     }
 
+    /// Whether its trust policy names the caller.
+    pub(super) fn trusts(&self, caller: &Caller) -> bool {
+        self.trust.iter().any(|trusted| trusted.is(self, caller))
+    }
+
     /// As a `RoleArn` parameter names it.
     #[must_use]
     pub fn arn(&self) -> String {
         format!("qcs::cam::uin/{}:roleName/{}", self.account, self.name)
+    }
+
+    /// As an agency of Huawei Cloud is named.
+    #[must_use]
+    pub fn urn(&self) -> String {
+        format!("iam::{}:agency:{}", self.account, self.name)
     }
 }
 
@@ -122,33 +137,56 @@ impl World {
             account: ACCOUNT.to_owned(),
             uin: USER.to_owned(),
         })?;
+        world.add_example_roles(ACCOUNT)?;
+        Ok(world)
+    }
+
+    fn add_example_roles(&mut self, account: &str) -> io::Result<()> {
         for name in ["app", "batch", "report"] {
-            world.add_role(Role::new(ACCOUNT, name))?;
+            self.add_role(Role::new(account, name))?;
         }
         let hour = Duration::from_hours(1);
-        let role = |name| Role::new(ACCOUNT, name);
+        let role = |name| Role::new(account, name);
         let trusting = |name, trusted| Role {
             trust: vec![trusted],
             ..role(name)
         };
-        world.add_role(Role {
+        self.add_role(Role {
             max_session: hour,
             ..role("short")
         })?;
-        world.add_role(Role {
+        self.add_role(Role {
             external_id: Some("example-external-id".to_owned()),
             ..role("partner")
         })?;
-        world.add_role(trusting("chained", Trusted::Role("app".to_owned())))?;
-        world.add_role(trusting("web", Trusted::Oidc("example-oidc".to_owned())))?;
-        world.add_role(trusting("staff", Trusted::Saml("example-saml".to_owned())))?;
-        world.add_oidc_provider(OidcProvider::new(ACCOUNT, "example-oidc")?)?;
-        world.add_saml_provider(SamlProvider::new(ACCOUNT, "example-saml"))?;
-        world.instance = Some(Instance {
-            account: ACCOUNT.to_owned(),
+        self.add_role(trusting("chained", Trusted::Role("app".to_owned())))?;
+        self.add_role(trusting("web", Trusted::Oidc("example-oidc".to_owned())))?;
+        self.add_role(trusting("staff", Trusted::Saml("example-saml".to_owned())))?;
+        self.add_oidc_provider(OidcProvider::new(account, "example-oidc")?)?;
+        self.add_saml_provider(SamlProvider::new(account, "example-saml"))?;
+        self.instance = Some(Instance {
+            account: account.to_owned(),
             role: "app".to_owned(),
             session: Duration::from_hours(6),
         });
+        Ok(())
+    }
+
+    /// The same of Huawei Cloud: account [`HUAWEI_ACCOUNT`] with one user's key, and agencies of
+    /// the same names. `deep` is in addition, only for agency `chained`.
+    pub fn huawei_example() -> io::Result<Self> {
+        let mut world = Self::empty();
+        world.add_key(LongLivedKey {
+            id: Random::draw()?.huawei_id("HPUA", 20),
+            secret: Random::draw()?.secret().into(),
+            account: HUAWEI_ACCOUNT.to_owned(),
+            uin: HUAWEI_USER.to_owned(),
+        })?;
+        world.add_example_roles(HUAWEI_ACCOUNT)?;
+        world.add_role(Role {
+            trust: vec![Trusted::Role("chained".to_owned())],
+            ..Role::new(HUAWEI_ACCOUNT, "deep")
+        })?;
         Ok(world)
     }
 

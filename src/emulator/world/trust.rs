@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::{Caller, Role};
+
 /// Written as `account:UIN`, `user:UIN`, `role:NAME`, `oidc:NAME` or `saml:NAME`; roles and
 /// providers are those of the trusting role's own account.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,6 +16,18 @@ pub enum Trusted {
     Saml(String),
     /// One user, by uin.
     User(String),
+}
+
+impl Trusted {
+    /// Whether this principal of the role's trust policy is the caller.
+    pub(in crate::emulator) fn is(&self, role: &Role, caller: &Caller) -> bool {
+        match self {
+            Self::Account(account) => caller.account() == account,
+            Self::Role(name) => caller.account() == role.account && caller.role() == Some(name),
+            Self::User(uin) => caller.role().is_none() && caller.uin() == uin,
+            Self::Oidc(_) | Self::Saml(_) => false,
+        }
+    }
 }
 
 impl FromStr for Trusted {

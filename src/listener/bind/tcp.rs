@@ -34,7 +34,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG.unsigned_abs())
 }
 
-fn belongs_on_loopback_device(address: IpAddr) -> bool {
+/// Whether the kernel would otherwise answer for it on every device.
+pub(crate) fn belongs_on_loopback_device(address: IpAddr) -> bool {
     let is_link_local = match address.to_canonical() {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),

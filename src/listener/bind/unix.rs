@@ -31,6 +31,23 @@ pub struct OwnPath {
     inode: u64,
 }
 
+impl OwnPath {
+    /// The socket file at this path, which an earlier process of ours made.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            device: found.dev(),
+            inode: found.ino(),
+        })
+    }
+
+    /// Leaves the file where it is: its socket outlives us.
+    pub fn leave(mut self) {
+        self.inode = 0; // no file has this number
+    }
+}
+
 impl Drop for OwnPath {
     fn drop(&mut self) {
         let is_ours = fs::symlink_metadata(&self.path)
@@ -101,12 +118,7 @@ fn create(path: &Path, access: &SocketAccess) -> io::Result<(UnixListener, OwnPa
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     fchmod(&socket, Mode::from_raw_mode(access.mode & 0o777))?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
-    let made = fs::symlink_metadata(path)?;
-    let own_path = OwnPath {
-        path: path.to_owned(),
-        device: made.dev(),
-        inode: made.ino(),
-    };
+    let own_path = OwnPath::of(path)?;
     if access.owner.is_some() || access.group.is_some() {
         lchown(path, access.owner, access.group)?;
     }
@@ -152,6 +164,7 @@ mod tests {
     fn mode(mode: u32) -> SocketAccess {
         SocketAccess {
             mode,
+            mode_is_set: true,
             owner: None,
             group: None,
         }
@@ -185,6 +198,7 @@ mod tests {
         let path = base.path().join("s");
         let access = SocketAccess {
             mode: 0o660,
+            mode_is_set: true,
             owner: Some(1234),
             group: Some(4321),
         };

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::support::{Plane, any_port, listener, only, skipped, tcp, unix};
 use crate::config::model::{Address, Protocol};
-use crate::listener::{DataPlane, InheritedSocket, State};
+use crate::listener::{DataPlane, Inherited, Origin, Socket, State};
 
 /// Waits for something that the data plane does by itself.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -228,11 +228,10 @@ fn an_inherited_socket_is_used_if_it_is_the_right_one() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let wrong = TcpListener::bind("127.0.0.1:0").unwrap();
-    let inherited = [
-        ("right".to_owned(), InheritedSocket::Tcp(socket)),
-        ("wrong".to_owned(), InheritedSocket::Tcp(wrong)),
-    ];
-    let second = DataPlane::start(plane.context.clone(), inherited.into()).unwrap();
+    let mut inherited = Inherited::new();
+    inherited.add("right", Origin::Unit, Socket::Tcp(socket));
+    inherited.add("wrong", Origin::Unit, Socket::Tcp(wrong));
+    let second = DataPlane::start(plane.context.clone(), inherited).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -244,7 +243,13 @@ fn an_inherited_socket_is_used_if_it_is_the_right_one() {
     let states = second.state();
     assert_eq!(states[0].state, State::Listening);
     assert_eq!(tcp(address).get("/v1/roles", "").status, 200);
-    assert!(states[1].error.as_ref().unwrap().contains("is bound to"));
+    assert!(
+        states[1]
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("the configuration says `127.0.0.1:1`")
+    );
 }
 
 /// Runs itself again inside a network of its own, where it may add the address.

@@ -120,6 +120,7 @@ pub(super) fn listener(name: &str, address: Address) -> Listener {
         token: None,
         access: SocketAccess {
             mode: 0o666,
+            mode_is_set: true,
             owner: None,
             group: None,
         },

@@ -76,7 +76,7 @@ impl Provider for Script {
         let obtained = |keys, lives| Obtained {
             keys,
             expires_at: self.clock.wall() + lives,
-            issuer_now: Some(self.clock.wall()),
+            issuer_now: None, // both clocks are the test's, and exact
             sent_at: self.clock.boot(),
         };
         Box::pin(async move {
@@ -204,6 +204,7 @@ impl Setup {
             Arc::clone(&role),
             settings.clone(),
             Shared {
+                changed: Arc::default(),
                 clock: clock.clone(),
                 metrics: Arc::clone(&metrics),
                 etag_key: Arc::from(*b"key"),

@@ -9,7 +9,7 @@ use credvend::credentials::Cloud;
 use credvend::provider::error::{Class, ProviderError};
 use credvend::provider::program::Program;
 
-use super::fixtures::{CANARY, Setup, fail, obtain, sts_at, temporary_keys, without_canary};
+use super::fixtures::{CANARY, Setup, fail, obtain, sts_at, without_canary};
 
 fn shell(script: &str) -> Vec<String> {
     vec!["/bin/sh".into(), "-c".into(), script.into()]

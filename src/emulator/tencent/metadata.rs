@@ -12,16 +12,18 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
-use super::faults::{Fault, FaultKind};
-use super::respond::{Reply, begin, cut, dated, early, moment, outcome_of, reply, strike};
-use super::state::{Moment, State};
-use super::sts::Refusal;
-use super::wire::ResetSwitch;
-use super::world::{Caller, Instance, Issue, Issued, World};
 use crate::clock::rfc3339_seconds;
+use crate::credentials::Cloud;
+use crate::emulator::faults::{Fault, FaultKind};
+use crate::emulator::respond::{
+    BROKEN, Manner, Reply, THROTTLED, begin, cut, dated, early, moment, outcome_of, reply, strike,
+};
+use crate::emulator::state::{Moment, State};
+use crate::emulator::wire::ResetSwitch;
+use crate::emulator::world::{Caller, Instance, Issue, Issued, World};
 
 /// What these requests are called in counts and faults.
-pub(super) const ACTION: &str = "InstanceMetadata";
+pub(in crate::emulator) const ACTION: &str = "InstanceMetadata";
 
 const VERSIONS: [&str; 3] = ["/latest", "/1.0", "/2017-09-19"];
 const TREES: [&str; 2] = [
@@ -47,7 +49,7 @@ struct Body<'a> {
 }
 
 /// Whether a path lies in the metadata tree.
-pub(super) fn is_ours(path: &str) -> bool {
+pub(in crate::emulator) fn is_ours(path: &str) -> bool {
     below_tree(path).is_some()
 }
 
@@ -64,7 +66,11 @@ fn below_tree(path: &str) -> Option<&str> {
     }
 }
 
-pub(super) async fn respond(state: &State, reset: &ResetSwitch, head: &Parts) -> io::Result<Reply> {
+pub(in crate::emulator) async fn respond(
+    state: &State,
+    reset: &ResetSwitch,
+    head: &Parts,
+) -> io::Result<Reply> {
     let asked = below_tree(head.uri.path()).unwrap_or_default();
     let known = state.with_world(|world| {
         let bound = world
@@ -79,7 +85,7 @@ pub(super) async fn respond(state: &State, reset: &ResetSwitch, head: &Parts) ->
         tokio::time::sleep(fault.delay()).await;
         if let Some(outcome) = early(fault) {
             finish(&outcome);
-            return strike(state, reset, fault, error).await;
+            return strike(state, reset, fault, &MANNER).await;
         }
     }
     let moment = moment(state, fault.as_ref());
@@ -136,6 +142,7 @@ fn credentials(
                 session: "cvm".to_owned(),
             },
             lifetime: session,
+            cloud: Cloud::Tencent,
             now: moment,
             twist,
         })?;
@@ -165,15 +172,21 @@ fn body(issued: &Issued, moment: Moment, missing: Option<&str>) -> io::Result<St
     serde_json::to_string_pretty(&body).map_err(io::Error::other)
 }
 
+const MANNER: Manner = Manner {
+    error,
+    throttled: THROTTLED,
+    broken: BROKEN,
+};
+
 /// A scripted error: the service reports it in `Code`.
-fn error(refusal: &Refusal) -> io::Result<Reply> {
+fn error(code: &str, _message: &str, _status: Option<u16>) -> io::Result<Reply> {
     let body = Body {
         tmp_secret_id: None,
         tmp_secret_key: None,
         expired_time: None,
         expiration: None,
         token: None,
-        code: &refusal.code,
+        code,
     };
     let text = serde_json::to_string_pretty(&body).map_err(io::Error::other)?;
     Ok(reply(StatusCode::OK, "text/plain", text))

@@ -8,10 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::arn;
 use super::authorize::Signer;
-use super::parameters::Parameters;
 use super::refusal::Refusal;
-use super::{Context, jwt, limits, policy, saml};
+use super::{Context, limits, policy, saml};
 use crate::clock::rfc3339_seconds;
+use crate::credentials::Cloud;
+use crate::emulator::jwt;
+use crate::emulator::parameters::Parameters;
 use crate::emulator::state::Moment;
 use crate::emulator::world::{Caller, Issue, Issued, Role, Trusted};
 
@@ -52,11 +54,7 @@ pub(super) fn assume_role(
         ));
     }
     let role = arn::role(context.world, &role_arn, false)?.clone();
-    if !role
-        .trust
-        .iter()
-        .any(|one| trusts(one, &role, &signer.caller))
-    {
+    if !role.trusts(&signer.caller) {
         return Err(not_trusted());
     }
     if role.external_id.is_some() && role.external_id != external_id {
@@ -86,7 +84,12 @@ pub(super) fn assume_role_with_web_identity(
         .world
         .oidc_provider(&role.account, &provider_id)
         .ok_or_else(|| Refusal::parameter("There is no OIDC provider of that name."))?;
-    jwt::check(provider, &token, context.moment.shown())?;
+    jwt::check(provider, &token, context.moment.shown()).map_err(|flaw| {
+        Refusal::new(
+            "InvalidParameter.WebIdentityTokenError",
+            format!("id token error: {}", flaw.why()),
+        )
+    })?;
     if !role.trust.contains(&Trusted::Oidc(provider_id)) {
         return Err(not_trusted());
     }
@@ -197,16 +200,6 @@ fn identity(caller: &Caller) -> Map<String, Value> {
     ])
 }
 
-/// Whether one principal of a trust policy is the caller.
-fn trusts(trusted: &Trusted, role: &Role, caller: &Caller) -> bool {
-    match trusted {
-        Trusted::Account(account) => caller.account() == account,
-        Trusted::Role(name) => caller.account() == role.account && caller.role() == Some(name),
-        Trusted::User(uin) => caller.role().is_none() && caller.uin() == uin,
-        Trusted::Oidc(_) | Trusted::Saml(_) => false,
-    }
-}
-
 fn not_trusted() -> Refusal {
     Refusal::unauthorized(
         "You are not authorized to perform this operation: the role does not trust the caller.",
@@ -240,6 +233,7 @@ fn issue(context: &mut Context<'_>, caller: Caller, lifetime: Duration) -> Resul
         .issue(Issue {
             caller,
             lifetime,
+            cloud: Cloud::Tencent,
             now: context.moment,
             twist: context.twist,
         })

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::emulator::parameters::Complaint;
+
 /// One error answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::emulator) struct Refusal {
@@ -33,5 +35,27 @@ impl Refusal {
     /// Our own trouble, in the cloud's words.
     pub(super) fn system(error: &std::io::Error) -> Self {
         Self::new("InternalError.SystemError", error.to_string())
+    }
+}
+
+impl From<Complaint> for Refusal {
+    fn from(complaint: Complaint) -> Self {
+        match complaint {
+            Complaint::Missing { name } => Self::new(
+                "MissingParameter",
+                format!("The request is missing a required parameter `{name}`."),
+            ),
+            Complaint::NotAnObject => {
+                Self::new("InvalidParameter", "The request body is not a JSON object.")
+            }
+            Complaint::Unknown { name } => Self::new(
+                "UnknownParameter",
+                format!("The parameter `{name}` is not recognized."),
+            ),
+            Complaint::WrongType { name, expected } => Self::new(
+                "InvalidParameter",
+                format!("The value type of parameter `{name}` is not valid: it is {expected}."),
+            ),
+        }
     }
 }

@@ -1,0 +1,123 @@
+//! Keeps what the descriptor store holds in step with what the roles hold: after each adoption,
+//! each `forget`, each reload.
+//!
+//! Changes that come while one state is being stored are stored together next time, so two
+//! hundred roles that rotate at once cost a few states and not two hundred.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify};
+use tokio::time::sleep;
+use tracing::warn;
+
+use super::{DescriptorStore, Held, Here, boot_id};
+use crate::clock::Clock;
+use crate::daemon::roles::{Managed, Roles};
+use crate::name::Name;
+use crate::refresh::state::Moment;
+
+/// Least time between two states, unless somebody waits for one.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Until a state that could not be stored is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The one who writes states.
+#[derive(Debug)]
+pub struct Keeper {
+    clock: Arc<dyn Clock>,
+    boot_id: String,
+    /// Pulled by the refreshers.
+    changed: Arc<Notify>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: DescriptorStore,
+    /// What the newest state holds: role, fingerprint, generation. `None`: not known.
+    stored: Option<Vec<(Name, String, u64)>>,
+}
+
+impl Keeper {
+    /// Nothing is written before [`Self::run`] or [`Self::flush`].
+    #[must_use]
+    pub fn new(store: DescriptorStore, clock: Arc<dyn Clock>, changed: Arc<Notify>) -> Self {
+        Self {
+            clock,
+            boot_id: boot_id(),
+            changed,
+            inner: Mutex::new(Inner {
+                store,
+                stored: None,
+            }),
+        }
+    }
+
+    /// The moment, on this boot.
+    #[must_use]
+    pub fn here(&self) -> Here<'_> {
+        Here {
+            at: Moment {
+                now: self.clock.boot(),
+                wall: self.clock.wall(),
+            },
+            boot_id: &self.boot_id,
+        }
+    }
+
+    /// Follows the roles until dropped.
+    pub(in crate::daemon) async fn run(&self, roles: &Roles) {
+        loop {
+            let pause = if self.flush(roles).await {
+                PAUSE
+            } else {
+                RETRY
+            };
+            sleep(pause).await;
+            self.changed.notified().await;
+        }
+    }
+
+    /// Returns when the manager holds what the roles hold, and nothing besides. Whether it does.
+    pub(in crate::daemon) async fn flush(&self, roles: &Roles) -> bool {
+        let mut inner = self.inner.lock().await;
+        let roles = roles.all();
+        let now = self.clock.boot();
+        let views: Vec<_> = roles
+            .iter()
+            .filter_map(|managed| {
+                let view = managed.handle.role().view();
+                let held = view.held.as_ref().filter(|held| held.set.is_valid(now))?;
+                Some((managed, Arc::clone(&held.set), view.last_success))
+            })
+            .collect();
+        let summary: Vec<_> = views
+            .iter()
+            .map(|(managed, set, _)| summary(managed, set.generation))
+            .collect();
+        if inner.stored.as_ref() == Some(&summary) {
+            return true;
+        }
+        let sets = views.iter().map(|(managed, set, last_success)| Held {
+            role: &managed.config.name,
+            fingerprint: &managed.config.fingerprint,
+            set,
+            last_success: *last_success,
+        });
+        if let Err(error) = inner.store.keep(sets, self.here()) {
+            warn!(%error, "the held credentials would not survive a restart now; trying again");
+            inner.stored = None;
+            self.changed.notify_one();
+            return false;
+        }
+        inner.store.settle().await;
+        inner.stored = Some(summary);
+        true
+    }
+}
+
+fn summary(managed: &Managed, generation: u64) -> (Name, String, u64) {
+    let config = &managed.config;
+    (config.name.clone(), config.fingerprint.clone(), generation)
+}

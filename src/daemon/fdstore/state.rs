@@ -1,0 +1,336 @@
+//! What one process leaves to the next: encoding, and the rules for believing it. Pure.
+//!
+//! The text is JSON with a version in front; fields are only ever added. Whoever reads it
+//! trusts the seals of the file it came in, and still checks everything that may have changed
+//! in between. Promises:
+//!
+//! 1. A set comes back only to a role whose fingerprint is what it was, and only while it has
+//!    life left.
+//! 2. After a restart on the same boot, life is counted on the boot clock alone: a stepped wall
+//!    clock neither revives nor kills a set. On another boot it is counted on the wall clock.
+//! 3. Nothing here fails a start: what cannot be used is dropped and said in one sentence.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::clock::BootTime;
+use crate::credentials::{CredentialSet, Keys};
+use crate::name::Name;
+use crate::refresh::state::Moment;
+use crate::secret::Secret;
+
+/// Grows when an older reader would misunderstand the text.
+const VERSION: u32 = 1;
+/// No set is believed to live longer than this, whatever was written.
+const LONGEST_LIFE: Duration = Duration::from_hours(168);
+
+/// The random keys behind `ETag`s and metadata tokens. If they changed at a restart, every
+/// client's token would be refused.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Keyring {
+    /// Key of the `ETag` hash.
+    pub etag: Zeroizing<[u8; 32]>,
+    /// Key of the metadata tokens.
+    pub token: Zeroizing<[u8; 32]>,
+}
+
+impl Keyring {
+    /// New keys from the kernel.
+    ///
+    /// # Errors
+    /// The kernel has no random numbers to give.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut keyring = Self {
+            etag: Zeroizing::default(),
+            token: Zeroizing::default(),
+        };
+        getrandom::fill(keyring.etag.as_mut_slice())?;
+        getrandom::fill(keyring.token.as_mut_slice())?;
+        Ok(keyring)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring(redacted)")
+    }
+}
+
+/// One role's held set, with what it depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    pub role: &'a Name,
+    /// The role's, from the configuration.
+    pub fingerprint: &'a str,
+    pub set: &'a CredentialSet,
+    pub last_success: Option<SystemTime>,
+}
+
+/// A set that may be served again.
+#[derive(Debug)]
+pub struct RestoredSet {
+    pub set: CredentialSet,
+    pub last_success: Option<SystemTime>,
+}
+
+/// Which boot of which machine, and what its clocks show.
+#[derive(Clone, Copy, Debug)]
+pub struct Here<'a> {
+    pub at: Moment,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: &'a str,
+}
+
+/// Everything, as written.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Document {
+    version: u32,
+    /// Orders the states of one daemon; the newest counts.
+    pub(super) sequence: u64,
+    boot_id: String,
+    written_at: Clocks,
+    pub(super) keyring: Keyring,
+    sets: Vec<Entry>,
+}
+
+/// Both clocks at one moment, in nanoseconds since boot and milliseconds since 1970.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+struct Clocks {
+    boot_ns: u64,
+    wall_ms: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Entry {
+    role: String,
+    fingerprint: String,
+    access_key_id: String,
+    secret_access_key: Zeroizing<String>,
+    session_token: Zeroizing<String>,
+    issued_ms: u64,
+    obtained_boot_ns: u64,
+    expires_boot_ns: u64,
+    generation: u64,
+    etag: String,
+    last_success_ms: Option<u64>,
+}
+
+/// Only the version: read first, so that a newer text is named as such.
+#[derive(Deserialize)]
+struct Preamble {
+    version: u32,
+}
+
+/// The text for these sets. The buffer wipes itself, each time it grows included.
+pub(super) fn encode<'a>(
+    sets: impl Iterator<Item = Held<'a>>,
+    keyring: &Keyring,
+    sequence: u64,
+    here: Here<'_>,
+) -> io::Result<Zeroizing<Vec<u8>>> {
+    let document = Document {
+        version: VERSION,
+        sequence,
+        boot_id: here.boot_id.to_owned(),
+        written_at: Clocks {
+            boot_ns: nanoseconds(here.at.now.since_boot()),
+            wall_ms: milliseconds(here.at.wall),
+        },
+        keyring: keyring.clone(),
+        sets: sets.map(|held| Entry::new(&held)).collect(),
+    };
+    let mut text = WipedWriter(Zeroizing::new(Vec::with_capacity(4096)));
+    serde_json::to_writer(&mut text, &document)?;
+    Ok(text.0)
+}
+
+/// # Errors
+/// One sentence, without any of the text: it is not ours, or of another version.
+pub(super) fn decode(text: &[u8]) -> Result<Document, String> {
+    let preamble: Preamble = serde_json::from_slice(text)
+        .map_err(|_| "it is not a state that credvend wrote".to_owned())?;
+    if preamble.version != VERSION {
+        return Err(format!(
+            "it has version {}, this credvend reads version {VERSION}",
+            preamble.version
+        ));
+    }
+    // serde's message may quote what it did not like; the place is all that is told.
+    serde_json::from_slice(text).map_err(|error| {
+        format!(
+            "it is damaged at line {}, column {}",
+            error.line(),
+            error.column()
+        )
+    })
+}
+
+impl Document {
+    /// The sets that may be served again: `fingerprint` tells what a role's is now, `None` that
+    /// there is no such role. What was dropped is said in `notes`.
+    pub(super) fn restore(
+        self,
+        fingerprint: impl Fn(&str) -> Option<String>,
+        here: Here<'_>,
+        notes: &mut Vec<String>,
+    ) -> BTreeMap<Name, RestoredSet> {
+        let shift = match Shift::between(&self.boot_id, self.written_at, here) {
+            Ok(shift) => shift,
+            Err(sentence) => {
+                notes.push(sentence);
+                return BTreeMap::new();
+            }
+        };
+        let mut restored = BTreeMap::new();
+        for entry in self.sets {
+            let Ok(name) = entry.role.parse::<Name>() else {
+                notes.push("a kept set names no role; dropped".to_owned());
+                continue;
+            };
+            match entry.restore(fingerprint(name.as_str()).as_deref(), shift, here.at) {
+                Ok(set) => {
+                    restored.insert(name, set);
+                }
+                Err(why) => notes.push(format!("the kept set of role `{name}` is dropped: {why}")),
+            }
+        }
+        restored
+    }
+}
+
+impl Entry {
+    fn new(held: &Held<'_>) -> Self {
+        let set = held.set;
+        Self {
+            role: held.role.to_string(),
+            fingerprint: held.fingerprint.to_owned(),
+            access_key_id: set.keys.access_key_id.clone(),
+            secret_access_key: Zeroizing::new(set.keys.secret_access_key.expose().to_owned()),
+            session_token: Zeroizing::new(set.keys.session_token.expose().to_owned()),
+            issued_ms: milliseconds(set.issued_at),
+            obtained_boot_ns: nanoseconds(set.obtained_at.since_boot()),
+            expires_boot_ns: nanoseconds(set.expires_at.since_boot()),
+            generation: set.generation,
+            etag: set.etag.clone(),
+            last_success_ms: held.last_success.map(milliseconds),
+        }
+    }
+
+    fn restore(
+        self,
+        fingerprint: Option<&str>,
+        shift: Shift,
+        at: Moment,
+    ) -> Result<RestoredSet, &'static str> {
+        match fingerprint {
+            None => return Err("the role is not configured any more"),
+            Some(now) if now != self.fingerprint => {
+                return Err(
+                    "the role is another one since: its provider, source or policy changed",
+                );
+            }
+            Some(_) => {}
+        }
+        let obtained_at = shift.apply(self.obtained_boot_ns);
+        let expires_at = shift.apply(self.expires_boot_ns);
+        if expires_at <= at.now {
+            return Err("it has expired");
+        }
+        if obtained_at > at.now || at.now.until(expires_at) > LONGEST_LIFE {
+            return Err("its times contradict the clock");
+        }
+        let keys = Keys {
+            access_key_id: self.access_key_id,
+            secret_access_key: Secret::from(self.secret_access_key.as_str()),
+            session_token: Secret::from(self.session_token.as_str()),
+        };
+        if !keys.are_complete() {
+            return Err("a part of it is missing");
+        }
+        Ok(RestoredSet {
+            set: CredentialSet {
+                keys,
+                issued_at: wall_time(self.issued_ms),
+                obtained_at,
+                expires_at,
+                generation: self.generation,
+                etag: self.etag,
+            },
+            last_success: self.last_success_ms.map(wall_time),
+        })
+    }
+}
+
+/// What to add to a boot time as written to get the same moment on this boot's clock.
+#[derive(Clone, Copy)]
+struct Shift(i128);
+
+impl Shift {
+    fn between(boot_id: &str, written_at: Clocks, here: Here<'_>) -> Result<Self, String> {
+        if boot_id == here.boot_id {
+            return Ok(Self(0));
+        }
+        let elapsed_ms = milliseconds(here.at.wall)
+            .checked_sub(written_at.wall_ms)
+            .ok_or("the machine was started anew and its clock set back: kept sets are dropped")?;
+        let now_ns = i128::from(nanoseconds(here.at.now.since_boot()));
+        let written_ns = now_ns - i128::from(elapsed_ms) * 1_000_000;
+        Ok(Self(written_ns - i128::from(written_at.boot_ns)))
+    }
+
+    /// A moment before this boot becomes the boot itself: the set only looks younger than it is,
+    /// its end stays.
+    fn apply(self, boot_ns: u64) -> BootTime {
+        let shifted = (i128::from(boot_ns) + self.0).max(0);
+        BootTime::new(Duration::from_nanos(
+            u64::try_from(shifted).unwrap_or(u64::MAX),
+        ))
+    }
+}
+
+/// Grows like a `Vec`, but wipes what it leaves behind.
+struct WipedWriter(Zeroizing<Vec<u8>>);
+
+impl Write for WipedWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let needed = self.0.len() + bytes.len();
+        if needed > self.0.capacity() {
+            let mut larger = Vec::with_capacity(needed.max(2 * self.0.capacity()));
+            larger.extend_from_slice(&self.0);
+            self.0.zeroize();
+            self.0 = Zeroizing::new(larger);
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since_epoch = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn wall_time(since_epoch_ms: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_millis(since_epoch_ms))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,39 @@
+//! What an earlier process left to this one at the service manager: sockets, state, keys.
+
+use std::sync::Arc;
+
+use super::activation::{self, Taken};
+use super::fdstore::{self, DescriptorStore, SocketKeeper};
+use super::notify::ServiceManager;
+use super::parts::RunError;
+use crate::listener::Inherited;
+
+/// All of it, and the way to the manager.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) manager: ServiceManager,
+    pub(super) sockets: Inherited,
+    pub(super) store: DescriptorStore,
+    pub(super) state: fdstore::Left,
+    /// What could not be used, in sentences to be logged once there is a log.
+    pub(super) notes: Vec<String>,
+}
+
+impl Left {
+    /// Takes it, once and before the first thread.
+    pub(super) fn take() -> Result<Self, RunError> {
+        let manager = ServiceManager::from_env();
+        let keeper = Arc::new(SocketKeeper(manager.clone()));
+        let Taken { sockets, files } = activation::take(Inherited::with_keeper(keeper));
+        let mut notes = Vec::new();
+        let (store, state) = DescriptorStore::take(manager.clone(), files, &mut notes)
+            .map_err(|error| RunError::Internal(format!("no random numbers: {error}")))?;
+        Ok(Self {
+            manager,
+            sockets,
+            store,
+            state,
+            notes,
+        })
+    }
+}

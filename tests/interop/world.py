@@ -1,0 +1,230 @@
+"""Where the clients live: a network namespace that owns the clouds' metadata addresses, with an
+emulated cloud and the daemon in it, and a record of every set the daemon has served.
+
+The namespaces are the script's own and end with it; nothing of the host is touched. The daemon
+inherits its listening sockets from here, as it would from systemd, so a restart closes none.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import datetime
+
+from harness import CREDVEND, wait_until
+
+INSIDE = "CREDVEND_INTEROP_NAMESPACE"
+ADDRESSES = ("169.254.0.23",)
+NAMES = {"169.254.0.23": ("metadata.tencentyun.com",)}
+TCP = {
+    "metadata": ("169.254.0.23", 80),
+    "proxy": ("127.0.0.1", 9470),
+    "tasks": ("127.0.0.1", 9472),
+}
+METRICS = "http://127.0.0.1:9471/metrics"
+
+# Session lengths, in seconds. Long enough for the clients' own windows (COS Java takes 30 s of
+# life for none), short enough that the ones with small windows ask again within a minute.
+SESSIONS = {"app": 90, "brief": 45}
+
+
+def enter_namespaces():
+    """Goes on as root of a network and a mount namespace; says why if that is not possible."""
+    if INSIDE not in os.environ:
+        command = ["unshare", "--net", "--mount"]
+        if os.geteuid() != 0:
+            command += ["--user", "--map-root-user"]
+        for tool in ("unshare", "ip", "mount"):
+            if shutil.which(tool) is None:
+                return f"{tool} is not installed"
+        tried = subprocess.run([*command, "true"], capture_output=True, text=True)
+        if tried.returncode != 0:
+            return f"this machine gives no namespaces: {tried.stderr.strip()}"
+        os.environ[INSIDE] = "yes"
+        sys.stdout.flush()
+        os.execvp(command[0], [*command, sys.executable, *sys.argv])
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for address in ADDRESSES:
+        subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+    lines = ["127.0.0.1 localhost", "::1 localhost"]
+    lines += [f"{address} {' '.join(names)}" for address, names in NAMES.items()]
+    with tempfile.NamedTemporaryFile("w", suffix=".hosts") as hosts:
+        hosts.write("\n".join(lines) + "\n")
+        hosts.flush()
+        os.chmod(hosts.name, 0o644)
+        subprocess.run(["mount", "--bind", hosts.name, "/etc/hosts"], check=True)
+    return None
+
+
+class Daemon:
+    """`credvend run` on inherited sockets."""
+
+    def __init__(self, directory, cloud):
+        self.directory = pathlib.Path(directory)
+        self.cloud = cloud
+        self.config = self.directory / "config.toml"
+        self.socket = self.directory / "app.sock"
+        self.token = self.directory / "tasks.token"
+        self.log = open(self.directory / "daemon.log", "ab")
+        self.process = None
+        for name, text in (("key-id", cloud.key_id), ("key-secret", cloud.key_secret)):
+            path = self.directory / name
+            path.touch(mode=0o600)
+            path.write_text(text)
+        self.write_config()
+        self.sockets = {}
+
+    def write_config(self, extra=""):
+        """`extra` goes into each role: what a reload changes."""
+        parts = [
+            f'[daemon]\nstate-directory = "{self.directory}"',
+            f'[admin]\nsocket = "{self.directory}/admin.sock"',
+            '[metrics]\naddress = "127.0.0.1:9471"',
+            f'[key.ops]\ncloud = "tencent"\nid = "file:{self.directory}/key-id"\n'
+            f'secret = "file:{self.directory}/key-secret"',
+        ]
+        for role, seconds in SESSIONS.items():
+            parts.append(
+                f"[role.{role}]\n{extra}\n[role.{role}.provider.tencent-assume-role]\n"
+                f'source = "ops"\nrole-arn = "{self.cloud.role_arn("app")}"\n'
+                f'session-name = "interop"\nduration = "{seconds}s"\n'
+                f'endpoint = "{self.cloud.url}"'
+            )
+        for name, protocols, roles, more in (
+            ("metadata", ["tencent"], ["app"], ""),
+            ("proxy", ["tencent"], ["app"], ""),
+            ("tasks", ["aws-container"], list(SESSIONS), f'token = "file:{self.token}"'),
+        ):
+            host, port = TCP[name]
+            parts.append(
+                f'[listener.{name}]\naddress = "{host}:{port}"\nallow = "any-local"\n'
+                f"protocols = {json.dumps(protocols)}\nroles = {json.dumps(roles)}\n{more}"
+            )
+        parts.append(
+            f'[listener.local]\naddress = "unix:{self.socket}"\nprotocols = ["native"]\n'
+            f"roles = {json.dumps(list(SESSIONS))}"
+        )
+        self.config.write_text("\n\n".join(parts) + "\n")
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [CREDVEND, "--config", str(self.config), "run"],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+        )
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(timeout=20)
+
+    def restart(self):
+        before = self.process.pid
+        self.stop()
+        self.start()
+        if self.process.pid == before:
+            raise RuntimeError("it was not restarted")
+
+    def command(self, *arguments):
+        """Standard output of one `credvend` command."""
+        ran = subprocess.run(
+            [CREDVEND, "--config", str(self.config), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if ran.returncode != 0:
+            raise RuntimeError(f"credvend {' '.join(arguments)}: {ran.stderr.strip()}")
+        return ran.stdout
+
+    def last_lines(self):
+        self.log.flush()
+        return (self.directory / "daemon.log").read_text(errors="replace")[-3000:]
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Served:
+    """Every set that was served since the start, by access key id, read natively all the while."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.sets = {}
+        self.newest = {}
+        self.trouble = []
+        self.ended = threading.Event()
+        self.threads = [
+            threading.Thread(target=self.watch, args=(role,), daemon=True) for role in SESSIONS
+        ]
+
+    def watch(self, role):
+        while not self.ended.wait(0.1):
+            try:
+                self.read(role)
+            except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
+                self.trouble.append((time.time(), f"{role}: {type(error).__name__}: {error}"))
+
+    def read(self, role):
+        with contextlib.closing(UnixConnection(self.path)) as connection:
+            connection.request("GET", f"/v1/roles/{role}/credentials")
+            answer = connection.getresponse()
+            body = answer.read()
+        if answer.status != 200:
+            raise ValueError(f"status {answer.status}")
+        self.note(json.loads(body))
+
+    def note(self, native):
+        shown = datetime.fromisoformat(native["expires_at"]).timestamp()
+        life = SESSIONS[native["role"]]
+        # What is shown is a margin before the cloud's own end, which is the session's length
+        # after it was issued. A second of rounding on either side is forgiven.
+        native["real_expiry"] = shown + min(300, life / 12) + 1
+        self.sets.setdefault(native["access_key_id"], native)
+        self.newest[native["role"]] = native["generation"]
+        return native
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join(timeout=15)
+
+
+@contextlib.contextmanager
+def running_daemon(cloud):
+    """The daemon with every role held; its log is shown if it does not get there."""
+    with tempfile.TemporaryDirectory(prefix="credvend-interop-") as directory:
+        daemon = Daemon(directory, cloud)
+        try:
+            daemon.start()
+            for role in SESSIONS:
+                daemon.command("wait", role, "--min-remaining", "1s", "--timeout", "20s")
+            yield daemon
+        except Exception:
+            print(daemon.last_lines(), flush=True)
+            raise
+        finally:
+            daemon.stop()
