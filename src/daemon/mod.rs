@@ -33,7 +33,7 @@ mod reload;
 mod roles;
 mod run;
 mod sign_in;
-mod signals;
+pub(crate) mod signals;
 mod sinks;
 mod status;
 mod surfaces;

@@ -82,7 +82,7 @@ fn the_example_has_every_key() {
     const UNKNOWN: &str = "no-such-key-anywhere-near";
     let kind = |header: &str| {
         let mut parts: Vec<&str> = header.trim_matches(['[', ']']).split('.').collect();
-        if let ["role" | "key" | "listener" | "sink", name, ..] = parts.as_mut_slice() {
+        if let ["role" | "key" | "listener" | "login" | "sink", name, ..] = parts.as_mut_slice() {
             *name = "NAME";
         }
         parts.join(".")
