@@ -99,8 +99,9 @@ class Table:
 
         return Pair(client, version, protocol, way, command.part, start, **more)
 
-    def per_command(self, client, version, protocol, way, command, variables=None, files=()):
+    def per_command(self, client, version, protocol, way, command, variables=None, **more):
         """`command(address)` is one call to the witness there, and variables it needs."""
+        files = more.pop("files", ())
 
         def start():
             witness = self.world.witness()
@@ -108,7 +109,7 @@ class Table:
             return PerCommand(line, more | (variables or {}), witness, files)
 
         part = "rclone" if command is rclone else "python"
-        return Pair(client, version, protocol, way, part, start, per_command=True)
+        return Pair(client, version, protocol, way, part, start, per_command=True, **more)
 
     def tencent(self):
         """By the compiled-in name, and through a proxy variable."""
@@ -165,6 +166,58 @@ class Table:
         yield self.per_command("awscli", pip("awscli"), protocol, file, awscli, app)
         yield self.per_command("rclone", rclone_version(), protocol, value, rclone, variables)
 
+        relative = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/aws/container/app"}
+        way, version = "169.254.170.2", pip("boto3")
+        yield self.lasting("boto3", version, protocol, way, python("boto3"), relative | by_file)
+        name, version = "AWS JS v3 fromContainerMetadata", npm("@smithy/credential-provider-imds")
+        variables = relative | by_value
+        yield self.lasting(name, version, protocol, way, node("aws-container"), variables)
+        version = maven("minio")
+        brief = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/aws/container/brief"} | by_value
+        yield self.lasting("minio-java", version, protocol, way, java("minio-iam"), brief, **short)
+
+    def instance(self):
+        """AWS's metadata address; clients that need long sets find them at other ones."""
+        protocol, way, brief = "aws-imds", "169.254.169.254", {"role": "brief"}
+        yield self.lasting("minio-py", pip("minio"), protocol, way, python("minio-iam"), **brief)
+        version = module("aws-sdk-go-v2")
+        yield self.lasting("aws-sdk-go-v2", version, protocol, way, go("aws"), REGION, **brief)
+        version = module("minio-go/v7")
+        yield self.lasting("minio-go", version, protocol, way, go("minio-iam"), **brief)
+        name, version = "AWS JS v3 fromInstanceMetadata", npm("@smithy/credential-provider-imds")
+        yield self.lasting(name, version, protocol, way, node("aws-instance"), **brief)
+        version = maven("auth")
+        yield self.lasting("AWS Java v2", version, protocol, way, java("aws2-instance"), **brief)
+        version = maven("minio")
+        yield self.lasting("minio-java", version, protocol, way, java("minio-iam"), **brief)
+        yield self.per_command("awscli", pip("awscli"), protocol, way, awscli, **brief)
+        yield self.per_command("s3cmd", pip("s3cmd"), protocol, way, s3cmd, **brief)
+        yield self.per_command("rclone", rclone_version(), protocol, way, rclone, **brief)
+        way = "endpoint property"
+        override = "-Dcom.amazonaws.sdk.ec2MetadataServiceEndpointOverride=http://127.0.0.1:9473"
+        variables = {"JAVA_TOOL_OPTIONS": override}
+        steady, version = {"role": "steady"}, maven("aws-java-sdk-core")
+        yield self.lasting("AWS Java v1", version, protocol, way, java("aws1-instance"), variables, **steady)
+        way, hour = "endpoint variable", {"role": "hour"}
+        variables = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9474/"}
+        yield self.lasting("boto3", pip("boto3"), protocol, way, python("boto3-later"), variables, **hour)
+
+    def alibaba(self):
+        """The metadata address, and the URI with the listener's token in its path."""
+        token = self.world.daemon.token.read_text()
+        uri = {"ALIBABA_CLOUD_CREDENTIALS_URI": f"{TASKS}/alibaba/credentials/{token}/app"}
+        for way, kind, variables in (
+            ("100.100.100.200", "alibaba-metadata", {}),
+            ("credentials URI", "alibaba-uri", uri),
+        ):
+            for client, version, command in (
+                ("alibabacloud_credentials (Python)", pip("alibabacloud_credentials"), python(kind)),
+                ("@alicloud/credentials (Node)", npm("@alicloud/credentials"), node(kind)),
+                ("credentials-go (Alibaba)", module("aliyun/credentials-go"), go(kind)),
+                ("credentials-java (Alibaba)", maven("credentials-java"), java(kind)),
+            ):
+                yield self.lasting(client, version, "alibaba", way, command, variables)
+
     def process(self):
         """`credential_process`, with the daemon's own command."""
         protocol, way = "process", "credential_process"
@@ -181,20 +234,20 @@ class Table:
 
     def huawei(self):
         """The metadata address, and the container pair of variables."""
-        protocol, way = "huawei", "169.254.169.254"
+        protocol, way, brief = "huawei", "169.254.169.254", {"role": "brief"}
         sdk, obs = "huaweicloud-sdk", "esdk-obs"
         python_version, go_version = pip("huaweicloudsdkcore"), module("huaweicloud-sdk-go-v3")
-        yield self.lasting(f"{sdk}-python", python_version, protocol, way, python("huawei-metadata"))
-        yield self.lasting(f"{sdk}-go", go_version, protocol, way, go("huawei-metadata"))
+        yield self.lasting(f"{sdk}-python", python_version, protocol, way, python("huawei-metadata"), **brief)
+        yield self.lasting(f"{sdk}-go", go_version, protocol, way, go("huawei-metadata"), **brief)
         version = maven("huaweicloud-sdk-core")
-        yield self.lasting(f"{sdk}-java", version, protocol, way, java("huawei-metadata"))
+        yield self.lasting(f"{sdk}-java", version, protocol, way, java("huawei-metadata"), **brief)
         version = pip("esdk-obs-python")
-        witnessed = {"witnessed": True}
+        witnessed = {"witnessed": True, "role": "brief"}
         yield self.lasting(f"{obs}-python", version, protocol, way, python("obs-metadata"), **witnessed)
         version = module("huaweicloud-sdk-go-obs").removesuffix("+incompatible")
         yield self.lasting(f"{obs}-go", version, protocol, way, go("obs-metadata"), **witnessed)
         version = maven("esdk-obs-java")
-        yield self.lasting(f"{obs}-java", version, protocol, way, java("obs-metadata"))
+        yield self.lasting(f"{obs}-java", version, protocol, way, java("obs-metadata"), **brief)
         protocol, way = "huawei-container", "token file"
         variables = {
             "HC_CONTAINER_CREDENTIALS_FULL_URI": f"{TASKS}/huawei/container/app",
@@ -208,6 +261,11 @@ class Table:
 def awscli(address):
     line = [str(SCRIPTS / "aws"), "s3api", "list-buckets", "--region", "us-east-1"]
     return [*line, "--endpoint-url", f"http://{address}"], {}
+
+
+def s3cmd(address):
+    line = [str(SCRIPTS / "s3cmd"), "--no-ssl", f"--host={address}", f"--host-bucket={address}"]
+    return [*line, "--region=us-east-1", "ls"], {}
 
 
 def rclone(address):
@@ -229,6 +287,7 @@ def rclone_version():
 def pairs(world):
     """All that the installed parts can run; what is not installed was reported by then."""
     table = Table(world)
-    groups = (table.tencent, table.container, table.process, table.huawei)
+    groups = (table.tencent, table.container, table.process, table.instance)
+    groups += (table.huawei, table.alibaba)
     present = os.environ["INTEROP_PRESENT"].split()
     return [pair for group in groups for pair in group() if pair.part in present]
