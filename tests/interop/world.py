@@ -20,7 +20,7 @@ import threading
 import time
 from datetime import datetime
 
-from harness import CREDVEND, wait_until
+from harness import CREDVEND
 
 INSIDE = "CREDVEND_INTEROP_NAMESPACE"
 ADDRESSES = ("169.254.0.23", "169.254.169.254", "169.254.170.2", "100.100.100.200")
