@@ -10,6 +10,7 @@
 //!
 //! `secret`, `name`, `clock`, `credentials` and `schedule` are the vocabulary and import nothing
 //! else of ours; `formats` renders a set for the wire; `provider` and `store` know only these;
+//! `login` keeps who is signed in where;
 //! `refresh` decides when and what to adopt; listeners know the store and the clock; only
 //! `daemon` knows everybody. `emulator` is the other side of the wire: a strict stand-in for
 //! the cloud's STS, behind `credvend dev` and the tests.
@@ -23,6 +24,7 @@ pub mod daemon;
 pub mod emulator;
 pub mod formats;
 pub mod listener;
+pub mod login;
 pub mod name;
 pub mod observe;
 pub mod provider;

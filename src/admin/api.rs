@@ -18,6 +18,8 @@ pub struct Status {
     pub last_reload_successful: bool,
     pub roles: Vec<RoleStatus>,
     pub listeners: Vec<ListenerStatus>,
+    #[serde(default)]
+    pub logins: Vec<LoginStatus>,
     /// Things worth knowing that are no failure, e.g. what an old service manager lacks.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -70,6 +72,95 @@ pub struct ListenerStatus {
     pub protocols: Vec<String>,
     pub roles: Vec<String>,
     pub connections: u64,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LoginStatus {
+    pub name: String,
+    pub cloud: String,
+    /// `signed-in`, `ending`, `overdue` (it should have ended, and the cloud has not said so),
+    /// `signing-in`, `needs-login`.
+    pub state: String,
+    /// RFC 3339.
+    pub ends_at: Option<String>,
+    pub ends_in_seconds: Option<u64>,
+    /// The cloud does not say when it ends; this is what its own tools assume.
+    pub end_is_estimate: bool,
+    /// What is wrong with keeping it.
+    pub trouble: Option<String>,
+}
+
+/// One login to act on.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginQuestion {
+    pub login: String,
+}
+
+/// A sign-in under way. Its address is for the person alone: of one cloud it redeems the session.
+#[derive(Clone, Default, Deserialize, PartialEq, Serialize)]
+pub struct LoginStarted {
+    pub version: u32,
+    pub login: String,
+    pub url: String,
+    /// What the page shows, to be compared.
+    pub code: Option<String>,
+    pub expires_in_seconds: u64,
+    /// Somebody else began it.
+    pub joined: bool,
+}
+
+impl std::fmt::Debug for LoginStarted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginStarted")
+            .field("login", &self.login)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LoginProgress {
+    pub version: u32,
+    pub login: String,
+    /// `waiting`, `signed-in`, `denied`, `expired`, `cancelled`, `failed`.
+    pub state: String,
+    /// Why it failed.
+    pub message: Option<String>,
+    /// RFC 3339.
+    pub ends_at: Option<String>,
+    pub end_is_estimate: bool,
+    /// Roles that are obtained through it.
+    pub roles: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LoginListing {
+    pub version: u32,
+    pub login: String,
+    /// The kind of provider for roles behind it.
+    pub provider: String,
+    pub accounts: Vec<ListedAccount>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct ListedAccount {
+    pub id: String,
+    pub name: String,
+    pub permission_sets: Vec<ListedPermissionSet>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct ListedPermissionSet {
+    pub name: String,
+    pub description: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LoggedOut {
+    pub version: u32,
+    pub login: String,
+    /// How it went, in a sentence.
+    pub message: String,
 }
 
 /// Roles to act on. `refresh`: none means all. `forget`: all only if `all` says so.

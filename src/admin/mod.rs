@@ -6,6 +6,7 @@
 //! POST /admin/v1/reload    operators
 //! POST /admin/v1/forget    operators
 //! POST /admin/v1/whoami    operators
+//! POST /admin/v1/login, login-wait, login-cancel, login-list, logout    operators
 //! ```
 
 pub mod api;
@@ -17,6 +18,7 @@ pub mod server;
 
 use std::fmt::Debug;
 
+use crate::observe::audit::Peer;
 use crate::provider::BoxFuture;
 
 /// What the daemon does on an operator's behalf. The server knows only this.
@@ -35,4 +37,32 @@ pub trait Operations: Debug + Send + Sync + 'static {
 
     /// Asks the cloud whose credentials a role holds.
     fn whoami(&self, request: api::RoleQuestion) -> BoxFuture<'_, api::Answer<api::Whose>>;
+
+    /// Begins a sign-in on behalf of `peer`, or joins the one under way.
+    fn login(
+        &self,
+        request: api::LoginQuestion,
+        peer: Peer,
+    ) -> BoxFuture<'_, api::Answer<api::LoginStarted>>;
+
+    /// How the sign-in stands; holds for some seconds while nothing happens.
+    fn login_wait(
+        &self,
+        request: api::LoginQuestion,
+    ) -> BoxFuture<'_, api::Answer<api::LoginProgress>>;
+
+    /// Somebody stops waiting; the last one ends the sign-in.
+    fn login_cancel(
+        &self,
+        request: api::LoginQuestion,
+    ) -> BoxFuture<'_, api::Answer<api::LoginProgress>>;
+
+    /// What the signed-in person may use.
+    fn login_list(
+        &self,
+        request: api::LoginQuestion,
+    ) -> BoxFuture<'_, api::Answer<api::LoginListing>>;
+
+    /// Ends a session and forgets it.
+    fn logout(&self, request: api::LoginQuestion) -> BoxFuture<'_, api::Answer<api::LoggedOut>>;
 }

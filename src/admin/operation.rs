@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Operations;
-use super::api::{Answer, Refusal, RefusalCode, RoleQuestion, RoleSelection};
+use super::api::{Answer, LoginQuestion, Refusal, RefusalCode, RoleQuestion, RoleSelection};
 use super::routes::{Operation, json, refuse};
 use crate::observe::audit::{self, Peer};
 
@@ -40,6 +40,14 @@ pub(super) async fn carry_out(
             Err(refusal) => refuse(&refusal),
         },
         Operation::Reload => finish(operation, peer, "", operations.reload().await),
+        Operation::Login
+        | Operation::LoginCancel
+        | Operation::LoginList
+        | Operation::LoginWait
+        | Operation::Logout => match parse::<LoginQuestion>(body) {
+            Ok(request) => sign_in(operation, request, peer, operations).await,
+            Err(refusal) => refuse(&refusal),
+        },
         Operation::Whoami => match parse::<RoleQuestion>(body) {
             Ok(request) => {
                 let subject = request.role.clone();
@@ -48,6 +56,43 @@ pub(super) async fn carry_out(
             Err(refusal) => refuse(&refusal),
         },
     }
+}
+
+async fn sign_in(
+    operation: Operation,
+    request: LoginQuestion,
+    peer: &Peer,
+    operations: &dyn Operations,
+) -> Response<Full<Bytes>> {
+    let subject = request.login.clone();
+    if operation == Operation::LoginWait {
+        // Asked again and again; how it ended is told by the sign-in itself.
+        return match operations.login_wait(request).await {
+            Ok(progress) => json(StatusCode::OK, &progress),
+            Err(refusal) => refuse(&refusal),
+        };
+    }
+    if operation == Operation::Login {
+        let answer = operations.login(request, peer.clone()).await;
+        return finish(operation, peer, &subject, answer);
+    }
+    if operation == Operation::LoginCancel {
+        return finish(
+            operation,
+            peer,
+            &subject,
+            operations.login_cancel(request).await,
+        );
+    }
+    if operation == Operation::LoginList {
+        return finish(
+            operation,
+            peer,
+            &subject,
+            operations.login_list(request).await,
+        );
+    }
+    finish(operation, peer, &subject, operations.logout(request).await)
 }
 
 fn subject(selection: &RoleSelection) -> String {

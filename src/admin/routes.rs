@@ -35,6 +35,11 @@ pub(super) enum Route {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Operation {
     Forget,
+    Login,
+    LoginCancel,
+    LoginList,
+    LoginWait,
+    Logout,
     Refresh,
     Reload,
     Whoami,
@@ -44,6 +49,11 @@ impl Operation {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Forget => "forget",
+            Self::Login => "login",
+            Self::LoginCancel => "login-cancel",
+            Self::LoginList => "login-list",
+            Self::LoginWait => "login-wait",
+            Self::Logout => "logout",
             Self::Refresh => "refresh",
             Self::Reload => "reload",
             Self::Whoami => "whoami",
@@ -53,7 +63,13 @@ impl Operation {
     pub(super) fn largest_body(self) -> usize {
         match self {
             Self::Forget | Self::Refresh => LARGEST_SELECTION,
-            Self::Reload | Self::Whoami => LARGEST_BODY,
+            Self::Login
+            | Self::LoginCancel
+            | Self::LoginList
+            | Self::LoginWait
+            | Self::Logout
+            | Self::Reload
+            | Self::Whoami => LARGEST_BODY,
         }
     }
 }
@@ -68,6 +84,11 @@ pub(super) fn route(method: &Method, path: &str) -> Route {
             };
         }
         "/admin/v1/forget" => Operation::Forget,
+        "/admin/v1/login" => Operation::Login,
+        "/admin/v1/login-cancel" => Operation::LoginCancel,
+        "/admin/v1/login-list" => Operation::LoginList,
+        "/admin/v1/login-wait" => Operation::LoginWait,
+        "/admin/v1/logout" => Operation::Logout,
         "/admin/v1/refresh" => Operation::Refresh,
         "/admin/v1/reload" => Operation::Reload,
         "/admin/v1/whoami" => Operation::Whoami,

@@ -92,6 +92,17 @@ pub(super) enum Command {
     /// Ask the cloud whose credentials a role holds
     Whoami(Whoami),
 
+    /// Sign in to an Identity Center, through the daemon
+    ///
+    /// Prints the address to open and the code to compare, on a terminal as a QR code too, and
+    /// waits until somebody approved. Ctrl-C cancels. Who asks while another waits joins in.
+    Login(Login),
+
+    /// End a sign-in
+    ///
+    /// At the cloud where it offers that, and here. Held credentials are served to their end.
+    Logout(Logout),
+
     /// Lead TCP clients inside a container to a mounted socket
     ///
     /// Stock SDKs speak TCP to it, it speaks to a listener's Unix socket. Whoever shares the
@@ -225,6 +236,32 @@ pub(super) struct Forget {
 pub(super) struct Whoami {
     /// Whose credentials
     pub(super) role: Name,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Login {
+    /// Which login of the configuration
+    #[arg(value_name = "LOGIN")]
+    pub(super) name: Name,
+
+    /// Show accounts and permission sets behind it instead
+    #[arg(long, conflicts_with = "browser")]
+    pub(super) list: bool,
+
+    /// List them as roles to paste into the configuration
+    #[arg(long, requires = "list")]
+    pub(super) toml: bool,
+
+    /// Open the address in a browser on this host
+    #[arg(long)]
+    pub(super) browser: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Logout {
+    /// Which login of the configuration
+    #[arg(value_name = "LOGIN")]
+    pub(super) name: Name,
 }
 
 #[derive(Args, Debug)]

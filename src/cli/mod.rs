@@ -13,6 +13,7 @@ pub mod exit;
 mod get_formats;
 mod http_client;
 mod locate;
+mod login;
 mod manual;
 mod operate;
 mod output;
@@ -83,6 +84,8 @@ fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Emulator(it) => emulate::emulate(it.listen),
         Command::Forget(it) => block_on(operate::forget(config, it)),
         Command::Get(it) => block_on(vending::get(config, it)),
+        Command::Login(it) => block_on(login::login(config, it)),
+        Command::Logout(it) => block_on(login::logout(config, it)),
         Command::Man(it) => manual::man(it.directory.as_deref()),
         Command::Refresh(it) => block_on(operate::refresh(config, it)),
         Command::Reload => block_on(operate::reload(config)),

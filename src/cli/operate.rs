@@ -64,7 +64,7 @@ pub(super) fn decode<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure>
     })
 }
 
-async fn post<T: DeserializeOwned>(
+pub(super) async fn post<T: DeserializeOwned>(
     config: &Path,
     operation: &str,
     request: &impl Serialize,

@@ -11,7 +11,7 @@ use super::args;
 use super::exit::{Exit, Failure};
 use super::http_client::Question;
 use super::{operate, output};
-use crate::admin::api::{ListenerStatus, RoleStatus, Status};
+use crate::admin::api::{ListenerStatus, LoginStatus, RoleStatus, Status};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -132,6 +132,13 @@ fn text(status: &Status) -> String {
         ],
         &status.roles.iter().map(role_row).collect::<Vec<_>>(),
     ));
+    if !status.logins.is_empty() {
+        text.push('\n');
+        text.push_str(&aligned(
+            &["LOGIN", "STATE", "ENDS IN", "TROUBLE"],
+            &status.logins.iter().map(login_row).collect::<Vec<_>>(),
+        ));
+    }
     text.push('\n');
     text.push_str(&aligned(
         &[
@@ -160,8 +167,10 @@ fn plain(text: impl Into<String>) -> Cell {
 
 fn coloured(word: &str) -> Cell {
     let style = match word {
-        "fresh" | "listening" => AnsiColor::Green.on_default(),
-        "degraded" | "retrying" => AnsiColor::Yellow.on_default(),
+        "fresh" | "listening" | "signed-in" => AnsiColor::Green.on_default(),
+        "degraded" | "retrying" | "ending" | "overdue" | "signing-in" => {
+            AnsiColor::Yellow.on_default()
+        }
         "none" | "expired" | "failing" | "needs-login" | "failed" => {
             AnsiColor::Red.on_default().bold()
         }
@@ -191,6 +200,19 @@ fn role_row(role: &RoleStatus) -> Vec<Cell> {
                 .as_ref()
                 .map_or("", |error| error.message.as_str()),
         ),
+    ]
+}
+
+fn login_row(login: &LoginStatus) -> Vec<Cell> {
+    let about = if login.end_is_estimate { "about " } else { "" };
+    vec![
+        plain(login.name.as_str()),
+        coloured(&login.state),
+        plain(login.ends_in_seconds.map_or_else(
+            || "-".into(),
+            |seconds| format!("{about}{}", spelled(seconds)),
+        )),
+        plain(login.trouble.as_deref().unwrap_or("")),
     ]
 }
 

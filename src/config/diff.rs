@@ -49,6 +49,7 @@ impl Difference {
             ("admin", old.admin != new.admin),
             ("metrics", old.metrics != new.metrics),
             ("limits", old.limits != new.limits),
+            ("login", old.logins != new.logins),
         ];
         Self {
             roles: changes(

@@ -16,9 +16,9 @@ use crate::name::Name;
 /// Tables that are there once.
 const SINGLE: [&str; 5] = ["daemon", "admin", "metrics", "upstream", "limits"];
 /// Tables of tables with names.
-const NAMED: [&str; 3] = ["key", "role", "listener"];
+const NAMED: [&str; 4] = ["key", "login", "role", "listener"];
 /// Tables of tables that a later version understands.
-const LATER: [&str; 2] = ["login", "sink"];
+const LATER: [&str; 1] = ["sink"];
 
 /// One file and what the TOML parser made of it. Without `Debug`, as it holds all values.
 pub(super) struct Parsed<'t> {

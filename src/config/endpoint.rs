@@ -47,6 +47,24 @@ fn metadata(text: &str, known: &[&str]) -> Result<String, Complaint> {
     )))
 }
 
+/// A page for people, with its path: `https://`, or `http://` to a loopback address.
+pub(super) fn page(text: &str) -> Result<String, Complaint> {
+    let is_wrong = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>');
+    if text.contains(is_wrong) || !text.is_ascii() {
+        return Err(Complaint::new("is not a URL"));
+    }
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let url = parse(&format!("{scheme}://{host}"))?;
+    if path.contains(['#', '?']) {
+        return Err(Complaint::new("may not have a query or fragment"));
+    }
+    if url.encrypted || url.is_loopback() {
+        return Ok(format!("{}{path}", url.text()));
+    }
+    Err(Complaint::new("must begin with `https://`"))
+}
+
 /// An HTTP proxy, anywhere.
 pub(super) fn proxy(text: &str) -> Result<String, Complaint> {
     parse(text).map(|url| url.text())

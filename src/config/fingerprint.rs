@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::model::{HuaweiDomain, HuaweiRestrictions, Key, Provider, Role, SamlAssertion, Source};
+use super::model::{
+    HuaweiDomain, HuaweiRestrictions, Key, Portal, Provider, Role, SamlAssertion, Source,
+};
 use super::provider::canonical;
 use crate::name::Name;
 use crate::provider::mac::hex;
@@ -46,7 +48,11 @@ fn describe(
         }
         None => {}
     }
-    match &role.provider {
+    settings(&role.provider, fields);
+}
+
+fn settings(provider: &Provider, fields: &mut Fields) {
+    match provider {
         Provider::HuaweiAgencyCredentials(it) => {
             fields.add("agency-name", &it.agency_name);
             match &it.delegating {
@@ -87,6 +93,12 @@ fn describe(
             restrict(&it.restrictions, fields);
             present(&it.assertion, fields);
         }
+        Provider::HuaweiIdentityCenter(it) => {
+            fields.add("login", it.login.as_str());
+            fields.add("portal", &Portal::Huawei(it.portal.clone()).identity());
+            fields.add("account-id", &it.account_id);
+            fields.add("permission-set", &it.permission_set);
+        }
         Provider::HuaweiInstanceMetadata(_) => {}
         Provider::TencentAssumeRole(it) => {
             fields.add("role-arn", &it.role_arn);
@@ -114,6 +126,13 @@ fn describe(
         Provider::TencentGetFederationToken(it) => {
             fields.add("session-name", &it.session_name);
             fields.add("policy", &canonical(&it.policy));
+        }
+        Provider::TencentIdentityCenter(it) => {
+            fields.add("login", it.login.as_str());
+            fields.add("portal", &Portal::Tencent(it.portal.clone()).identity());
+            fields.add("account-id", &it.account_id.to_string());
+            fields.add("permission-set", &it.permission_set);
+            fields.add("session-name", &it.session_name);
         }
         Provider::TencentInstanceMetadata(it) => {
             fields.add_if_any("role-name", it.role_name.as_deref());

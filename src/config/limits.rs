@@ -16,11 +16,12 @@ const TENCENT_ACTIONS: [(&str, Option<f64>); 5] = [
     ("get-federation-token", None),
 ];
 /// The same for Huawei Cloud's STS and IAM, which document no quotas.
-const HUAWEI_ACTIONS: [(&str, Option<f64>); 5] = [
+const HUAWEI_ACTIONS: [(&str, Option<f64>); 6] = [
     ("assume-agency", None),
     ("assume-agency-with-oidc", None),
     ("assume-agency-with-saml", None),
     ("create-temporary-access-key-by-agency", None),
+    ("get-agency-credentials", None),
     ("get-caller-identity", None),
 ];
 const TENCENT_DEFAULT: f64 = 50.0;

@@ -27,6 +27,7 @@ mod host;
 mod key;
 mod limits;
 mod listener;
+mod login;
 mod mask;
 pub mod model;
 mod provider;
@@ -53,7 +54,7 @@ use crate::name::Name;
 use document::{Document, Parsed};
 use findings::Findings;
 use host::Host;
-use model::{Address, Config, Key, Listener};
+use model::{Address, Config, Key, Listener, Login};
 use source::{Place, SourceFile};
 
 /// A correct configuration and what came with it.
@@ -174,7 +175,13 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
     }
 
     let role_places = document.names("role");
-    shared_names(&document.names("key"), &role_places, findings);
+    let login_places = document.names("login");
+    shared_names(
+        &document.names("key"),
+        &login_places,
+        &role_places,
+        findings,
+    );
     let mut clouds: BTreeMap<Name, Option<Cloud>> = BTreeMap::new();
     let mut keys: BTreeMap<Name, Key> = BTreeMap::new();
     for (name, table) in document.named("key") {
@@ -184,11 +191,17 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
             keys.insert(name, key);
         }
     }
+    let mut logins: BTreeMap<Name, Option<Login>> = BTreeMap::new();
+    for (name, table) in document.named("login") {
+        let login = login::login(&name, table, &upstream);
+        logins.insert(name, login);
+    }
     let surroundings = provider::Surroundings {
         host,
         upstream: &upstream,
         keys: &clouds,
         roles: &role_places,
+        logins: &logins,
         complete: document.complete,
     };
     let mut read: BTreeMap<Name, role::Read<'d>> = BTreeMap::new();
@@ -213,6 +226,10 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
         admin,
         metrics,
         keys,
+        logins: logins
+            .into_iter()
+            .filter_map(|(name, login)| Some((name, login?)))
+            .collect(),
         roles,
         listeners,
         limits,
@@ -221,19 +238,28 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
     config
 }
 
-/// Roles and keys are told apart by nothing but their names.
+/// Roles, keys and logins are told apart by nothing but their names.
 fn shared_names<'d>(
     keys: &BTreeMap<Name, Place<'d>>,
+    logins: &BTreeMap<Name, Place<'d>>,
     roles: &BTreeMap<Name, Place<'d>>,
     findings: &Findings<'d>,
 ) {
-    for (name, role) in roles {
-        if let Some(key) = keys.get(name) {
-            let text = format!("`{name}` is the name of a role and of a key");
-            let hint = "choose another name for one: they share one namespace".to_owned();
-            findings.add(
-                Message::at(Severity::Mistake, role, text, Some(hint)).and("the key is here", key),
-            );
+    let pairs = [
+        (roles, "role", keys, "key"),
+        (roles, "role", logins, "login"),
+        (logins, "login", keys, "key"),
+    ];
+    for (ones, one, others, other) in pairs {
+        for (name, place) in ones {
+            if let Some(taken) = others.get(name) {
+                let text = format!("`{name}` is the name of a {one} and of a {other}");
+                let hint = "choose another name for one: they share one namespace".to_owned();
+                findings.add(
+                    Message::at(Severity::Mistake, place, text, Some(hint))
+                        .and(&format!("the {other} is here"), taken),
+                );
+            }
         }
     }
 }

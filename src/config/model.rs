@@ -3,6 +3,8 @@
 //! Nothing here can be wrong any more ("parse, don't validate"): durations are durations,
 //! references point at something, users and groups are numbers. Holds no secret.
 
+mod login;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +13,10 @@ use std::time::Duration;
 use crate::credentials::Cloud;
 use crate::name::Name;
 use crate::provider::secrets::SecretRef;
+pub use login::{
+    HuaweiIdentityCenter, HuaweiPortal, Keep, Login, Mint, Portal, Site, TencentIdentityCenter,
+    TencentPortal,
+};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +25,7 @@ pub struct Config {
     pub admin: Admin,
     pub metrics: Option<Metrics>,
     pub keys: BTreeMap<Name, Key>,
+    pub logins: BTreeMap<Name, Login>,
     pub roles: BTreeMap<Name, Role>,
     pub listeners: BTreeMap<Name, Listener>,
     pub limits: Limits,
@@ -116,11 +123,13 @@ pub enum Provider {
     HuaweiAssumeAgency(HuaweiAssumeAgency),
     HuaweiAssumeAgencyWithOidc(HuaweiAssumeAgencyWithOidc),
     HuaweiAssumeAgencyWithSaml(HuaweiAssumeAgencyWithSaml),
+    HuaweiIdentityCenter(HuaweiIdentityCenter),
     HuaweiInstanceMetadata(HuaweiInstanceMetadata),
     TencentAssumeRole(TencentAssumeRole),
     TencentAssumeRoleWithWebIdentity(TencentAssumeRoleWithWebIdentity),
     TencentAssumeRoleWithSaml(TencentAssumeRoleWithSaml),
     TencentGetFederationToken(TencentGetFederationToken),
+    TencentIdentityCenter(TencentIdentityCenter),
     TencentInstanceMetadata(TencentInstanceMetadata),
     Command(Command),
 }
@@ -136,9 +145,31 @@ impl Provider {
             Self::TencentGetFederationToken(it) => Some(&it.source),
             Self::HuaweiAssumeAgencyWithOidc(_)
             | Self::HuaweiAssumeAgencyWithSaml(_)
+            | Self::HuaweiIdentityCenter(_)
             | Self::HuaweiInstanceMetadata(_)
             | Self::TencentAssumeRoleWithWebIdentity(_)
             | Self::TencentAssumeRoleWithSaml(_)
+            | Self::TencentIdentityCenter(_)
+            | Self::TencentInstanceMetadata(_)
+            | Self::Command(_) => None,
+        }
+    }
+
+    /// The login whose session it uses, if it does.
+    #[must_use]
+    pub fn login(&self) -> Option<&Name> {
+        match self {
+            Self::HuaweiIdentityCenter(it) => Some(&it.login),
+            Self::TencentIdentityCenter(it) => Some(&it.login),
+            Self::HuaweiAgencyCredentials(_)
+            | Self::HuaweiAssumeAgency(_)
+            | Self::HuaweiAssumeAgencyWithOidc(_)
+            | Self::HuaweiAssumeAgencyWithSaml(_)
+            | Self::HuaweiInstanceMetadata(_)
+            | Self::TencentAssumeRole(_)
+            | Self::TencentAssumeRoleWithWebIdentity(_)
+            | Self::TencentAssumeRoleWithSaml(_)
+            | Self::TencentGetFederationToken(_)
             | Self::TencentInstanceMetadata(_)
             | Self::Command(_) => None,
         }
@@ -152,11 +183,13 @@ impl Provider {
             Self::HuaweiAssumeAgency(_) => "huawei-assume-agency",
             Self::HuaweiAssumeAgencyWithOidc(_) => "huawei-assume-agency-with-oidc",
             Self::HuaweiAssumeAgencyWithSaml(_) => "huawei-assume-agency-with-saml",
+            Self::HuaweiIdentityCenter(_) => "huawei-identity-center",
             Self::HuaweiInstanceMetadata(_) => "huawei-instance-metadata",
             Self::TencentAssumeRole(_) => "tencent-assume-role",
             Self::TencentAssumeRoleWithWebIdentity(_) => "tencent-assume-role-with-web-identity",
             Self::TencentAssumeRoleWithSaml(_) => "tencent-assume-role-with-saml",
             Self::TencentGetFederationToken(_) => "tencent-get-federation-token",
+            Self::TencentIdentityCenter(_) => "tencent-identity-center",
             Self::TencentInstanceMetadata(_) => "tencent-instance-metadata",
             Self::Command(_) => "command",
         }
@@ -174,7 +207,9 @@ impl Provider {
             Self::TencentAssumeRoleWithWebIdentity(it) => Some(it.duration),
             Self::TencentAssumeRoleWithSaml(it) => Some(it.duration),
             Self::TencentGetFederationToken(it) => Some(it.duration),
-            Self::HuaweiInstanceMetadata(_)
+            Self::TencentIdentityCenter(it) => Some(it.duration),
+            Self::HuaweiIdentityCenter(_)
+            | Self::HuaweiInstanceMetadata(_)
             | Self::TencentInstanceMetadata(_)
             | Self::Command(_) => None,
         }
@@ -188,11 +223,13 @@ impl Provider {
             Self::HuaweiAssumeAgency(it) => &it.sts,
             Self::HuaweiAssumeAgencyWithOidc(it) => &it.sts,
             Self::HuaweiAssumeAgencyWithSaml(it) => &it.sts,
+            Self::HuaweiIdentityCenter(it) => &it.sts,
             Self::HuaweiInstanceMetadata(it) => &it.sts,
             Self::TencentAssumeRole(it) => &it.sts,
             Self::TencentAssumeRoleWithWebIdentity(it) => &it.sts,
             Self::TencentAssumeRoleWithSaml(it) => &it.sts,
             Self::TencentGetFederationToken(it) => &it.sts,
+            Self::TencentIdentityCenter(it) => &it.sts,
             Self::TencentInstanceMetadata(it) => &it.sts,
             Self::Command(it) => &it.sts,
         }

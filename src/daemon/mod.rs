@@ -9,6 +9,7 @@
 //! status      what `status` shows
 //! surfaces    the admin socket and the metrics address
 //! files       notices changed secrets
+//! sign_in     signing in and out on an operator's behalf
 //! activation  descriptors the service manager hands us
 //! left        what an earlier process left to this one
 //! fdstore     what survives a restart in the manager's descriptor store
@@ -30,6 +31,7 @@ mod parts;
 mod reload;
 mod roles;
 mod run;
+mod sign_in;
 pub(crate) mod signals;
 mod status;
 mod surfaces;

@@ -8,16 +8,18 @@ use super::roles::Managed;
 use super::status;
 use crate::admin::Operations;
 use crate::admin::api::{
-    Answer, Forgotten, RefreshOutcome, Refreshed, Refusal, RefusalCode, Reloaded, RoleQuestion,
-    RoleSelection, Status, Whose,
+    Answer, Forgotten, LoggedOut, LoginListing, LoginProgress, LoginQuestion, LoginStarted,
+    RefreshOutcome, Refreshed, Refusal, RefusalCode, Reloaded, RoleQuestion, RoleSelection, Status,
+    Whose,
 };
 use crate::clock::rfc3339_seconds;
+use crate::observe::audit::Peer;
 use crate::provider::BoxFuture;
 use crate::refresh::RefreshReply;
 use crate::refresh::attempt::Attempt;
 
 /// Version of every document sent.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// The daemon as operators see it.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Operations for Operator {
                 .map(|managed| status::role(managed, now, wall))
                 .collect(),
             listeners: self.0.listener_states(),
+            logins: self.0.login_states(),
             notes: self.0.notes(),
         }
     }
@@ -57,17 +60,20 @@ impl Operations for Operator {
             let running: Vec<_> = selected
                 .into_iter()
                 .map(|managed| {
-                    let name = managed.config.name.to_string();
-                    let task = tokio::spawn(async move { managed.handle.refresh().await });
-                    (name, task)
+                    let handle = managed.handle.clone();
+                    let task = tokio::spawn(async move { handle.refresh().await });
+                    (managed, task)
                 })
                 .collect();
             let mut roles = Vec::with_capacity(running.len());
-            for (role, task) in running {
+            for (managed, task) in running {
                 let reply = task
                     .await
                     .unwrap_or_else(|error| RefreshReply::Failed(error.to_string()));
-                roles.push(outcome(role, reply));
+                let now = self.0.clock.boot();
+                let view = managed.handle.role().view();
+                let held = view.valid(now).map(|held| held.shown_expiry);
+                roles.push(outcome(managed.config.name.to_string(), reply, held));
             }
             Ok(Refreshed {
                 version: VERSION,
@@ -115,6 +121,26 @@ impl Operations for Operator {
                 roles,
             })
         })
+    }
+
+    fn login(&self, request: LoginQuestion, peer: Peer) -> BoxFuture<'_, Answer<LoginStarted>> {
+        Box::pin(self.0.sign_in(request.login, peer))
+    }
+
+    fn login_wait(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoginProgress>> {
+        Box::pin(self.0.sign_in_progress(request.login))
+    }
+
+    fn login_cancel(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoginProgress>> {
+        Box::pin(self.0.leave_sign_in(request.login))
+    }
+
+    fn login_list(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoginListing>> {
+        Box::pin(self.0.list_login(request.login))
+    }
+
+    fn logout(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoggedOut>> {
+        Box::pin(self.0.sign_out(request.login))
     }
 
     fn whoami(&self, request: RoleQuestion) -> BoxFuture<'_, Answer<Whose>> {
@@ -179,28 +205,27 @@ impl Daemon {
     }
 }
 
-fn outcome(role: String, reply: RefreshReply) -> RefreshOutcome {
-    let (result, message, expiry) = match reply {
-        RefreshReply::Refreshed { shown_expiry } => ("refreshed", None, Some(shown_expiry)),
-        RefreshReply::Unchanged { shown_expiry } => (
+/// How it went with one role; `held` is the shown expiry of what is held now, failed or not.
+fn outcome(role: String, reply: RefreshReply, held: Option<SystemTime>) -> RefreshOutcome {
+    let (result, message) = match reply {
+        RefreshReply::Refreshed { .. } => ("refreshed", None),
+        RefreshReply::Unchanged { .. } => (
             "refreshed",
             Some("its source repeated the set that is held".to_owned()),
-            Some(shown_expiry),
         ),
-        RefreshReply::Failed(why) => ("failed", Some(why), None),
+        RefreshReply::Failed(why) => ("failed", Some(why)),
         RefreshReply::TooSoon(wait) => (
             "too-soon",
             Some(format!(
                 "asked for again too soon; wait {} s",
                 wait.as_secs() + 1
             )),
-            None::<SystemTime>,
         ),
     };
     RefreshOutcome {
         role,
         result: result.to_owned(),
         message,
-        expires_at: expiry.map(rfc3339_seconds),
+        expires_at: held.map(rfc3339_seconds),
     }
 }

@@ -20,6 +20,7 @@ use crate::admin::metrics_server::Health;
 use crate::clock::{Clock, SystemClock};
 use crate::config::model::{Config, Principals};
 use crate::listener::{Context, DataPlane, Ended, MetadataTokens, State};
+use crate::login::Logins;
 use crate::observe::audit::Audit;
 use crate::observe::logging::Logging;
 use crate::observe::metrics::Metrics;
@@ -47,7 +48,9 @@ pub(super) struct Daemon {
     pub(super) config_file: PathBuf,
     pub(super) started_at: SystemTime,
     pub(super) roles: Roles,
+    pub(super) logins: Arc<Logins>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) audit: Arc<Audit>,
     pub(super) plane: DataPlane,
     pub(super) surfaces: Surfaces,
     pub(super) keeper: Keeper,
@@ -103,11 +106,12 @@ impl Daemon {
             jumps: jump_seen,
             draw: fastrand::f64,
         };
+        let audit = Arc::new(Audit::new(Arc::clone(&clock)));
         let mut context = Context::new(
             Arc::clone(&store),
             Arc::clone(&clock),
             Arc::clone(&metrics),
-            Arc::new(Audit::new(Arc::clone(&clock))),
+            Arc::clone(&audit),
         );
         context.metadata_tokens = MetadataTokens::with_key(kept.keyring().token.clone());
         let keeper = Keeper::new(kept, Arc::clone(&clock), changed);
@@ -131,10 +135,17 @@ impl Daemon {
             .keys()
             .map(|name| format!("role {name}"))
             .collect::<Vec<_>>();
+        let logins = Arc::new(Logins::new(
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            config.daemon.state_directory.clone(),
+        ));
+        roles.find_logins_in(&logins);
         Ok(Self {
             started_at: clock.wall(),
             config_file: config_file.to_owned(),
             roles,
+            logins,
             plane,
             surfaces,
             keeper,
@@ -146,6 +157,7 @@ impl Daemon {
             reloading: tokio::sync::Mutex::default(),
             last_reload_succeeded: AtomicBool::new(true),
             metrics,
+            audit,
             clock,
         })
     }
@@ -160,6 +172,7 @@ impl Daemon {
 
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = self.surfaces.troubles();
+        notes.extend(self.logins.notices());
         notes.extend(self.manager.shortcomings());
         notes
     }
@@ -215,7 +228,9 @@ impl Daemon {
             .filter(|listener| listener.state == State::Failed)
             .map(|listener| listener.name.as_str())
             .collect();
-        status_line(words, &failed)
+        let mut line = vec![status_line(words, &failed)];
+        line.extend(self.logins.notices());
+        line.join(", ")
     }
 
     pub(super) fn reload_ended(&self, well: bool) {

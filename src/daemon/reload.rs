@@ -29,6 +29,7 @@ impl Daemon {
         }
         self.operators.store(Arc::new(new.admin.operators.clone()));
         // Roles first: a listener must find the roles it is to vend.
+        self.logins.apply(&new);
         self.roles.apply(&new).await;
         let listeners = new.listeners.values().cloned().collect();
         if let Err(ended) = self.plane.apply(listeners).await {

@@ -87,6 +87,7 @@ impl Daemon {
         let daemon = Self::build(config_file, loaded.config, logging, left, jump_seen)?;
         let daemon = Arc::new(daemon);
         let config = daemon.config();
+        daemon.logins.apply(&config);
         // Roles first: whoever waits in an inherited socket must find the roles and what they
         // held before.
         daemon.roles.apply(&config).await;
@@ -104,6 +105,7 @@ impl Daemon {
             tokio::join!(
                 jumps::watch(clock, jumped),
                 files::watch(&daemon.roles),
+                daemon.watch_logins(),
                 daemon.keeper.run(&daemon.roles),
                 daemon.announce_readiness(when_ready),
             );
@@ -178,7 +180,18 @@ impl Daemon {
         self.plane.drain(grace).await;
         // A set that arrived meanwhile is kept, too.
         self.keeper.flush(&self.roles).await;
-        info!(took_ms = begun.elapsed().as_millis(), "stopped");
+        info!(
+            took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "stopped"
+        );
+    }
+
+    /// Roles of a login whose session changed try again at once.
+    async fn watch_logins(&self) {
+        loop {
+            let login = self.logins.changed().await;
+            self.roles.login_changed(&login).await;
+        }
     }
 
     /// Ready once every role has credentials or a first error, rests, or took too long.
@@ -219,6 +232,7 @@ fn behind(daemon: &Arc<Daemon>) -> Behind {
         metrics: Arc::clone(&daemon.metrics),
         health: Arc::clone(&daemon.health),
         clock: Arc::clone(&daemon.clock),
+        audit: Arc::clone(&daemon.audit),
     }
 }
 

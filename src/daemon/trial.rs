@@ -6,9 +6,10 @@ use tokio::sync::watch;
 
 use super::parts::random_key;
 use super::roles::Roles;
-use crate::clock::{SystemClock, rfc3339_seconds};
+use crate::clock::{Clock, SystemClock, rfc3339_seconds};
 use crate::config::model::Config;
 use crate::credentials::shortened;
+use crate::login::Logins;
 use crate::name::Name;
 use crate::observe::metrics::Metrics;
 use crate::refresh::{RefreshReply, Shared};
@@ -33,15 +34,24 @@ pub async fn try_roles(config: &Config) -> std::io::Result<Vec<Trial>> {
         role.lazy = true;
     }
     let (_jumps, jumps) = watch::channel(0);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Arc::new(Metrics::new());
     let shared = Shared {
         changed: Arc::default(),
-        clock: Arc::new(SystemClock),
-        metrics: Arc::new(Metrics::new()),
+        clock: Arc::clone(&clock),
+        metrics: Arc::clone(&metrics),
         etag_key: random_key()?,
         jumps,
         draw: fastrand::f64,
     };
     let roles = Roles::new(Arc::new(Store::default()), shared, &config);
+    let logins = Arc::new(Logins::new(
+        clock,
+        metrics,
+        config.daemon.state_directory.clone(),
+    ));
+    logins.apply(&config);
+    roles.find_logins_in(&logins);
     roles.apply(&config).await;
     let mut trials = Vec::new();
     for managed in roles.sources_first() {

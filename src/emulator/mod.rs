@@ -10,6 +10,9 @@
 //! instance's metadata. It checks signatures, clock skew, parameters and their types, session
 //! lengths, policies, trust. Keys it issues are random, remembered, and can sign further calls.
 //!
+//! The Identity Centers of both clouds are there too: Huawei's OIDC and portal API, the gateway of
+//! Tencent's command line, and pages below `/portal/` on which a sign-in is approved.
+//!
 //! **What it leaves out.** GET requests and the older signatures; other actions; the rights of a
 //! key (only trust policies decide); rate limits (script them). OIDC tokens are HS256 with a
 //! shared key, SAML assertions are not signed, so nothing is proven that a loopback peer could
@@ -33,6 +36,10 @@
 //! | `POST /_emulator/providers` | `{"kind": "oidc" or "saml", "cloud"?, "name", "account"?, "issuer"?, …}` |
 //! | `POST /_emulator/instance` | `{"cloud"?, "role", "account"?, "session_seconds"?}`; role `null`: none bound |
 //! | `POST /_emulator/web-identity-tokens` | `{"cloud"?, "provider", "account"?, "subject"?, "lifetime_seconds"?}` |
+//! | `GET /_emulator/sign-ins` | codes and states that wait for a person, and how many are signed in |
+//! | `POST /_emulator/sign-ins` | `{"shown", "decision"}`: `approve` or `deny` what the page would show |
+//! | `DELETE /_emulator/sign-ins` | ends every session |
+//! | `POST /_emulator/portal` | `{"interval_seconds"?, "code_seconds"?, "session_seconds"?, …}` |
 //! | `POST /_emulator/saml-assertions` | `{"cloud"?, "provider", "role", "account"?, "session_name"?, "lifetime_seconds"?}` |
 
 mod calls;
@@ -41,6 +48,7 @@ mod faults;
 mod huawei;
 mod jwt;
 mod parameters;
+mod portal;
 mod random;
 mod respond;
 mod saml;
@@ -59,6 +67,7 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, SystemClock};
 pub use calls::{CallsReport, MOST_RECENT, RecentCall};
 pub use faults::{Fault, FaultKind, InvalidFaults, LONGEST_DELAY, MOST_FAULTS};
+pub use portal::{Decision, Person, Portal, PortalAccount, PortalRole, Rules};
 use server::Orders;
 pub use state::{FARTHEST_OFFSET, State};
 pub use world::{

@@ -62,11 +62,11 @@ impl Parameters {
             Some(Value::Array(items)) => items,
             Some(_) => return Err(wrong_type(name, "a list")),
         };
-        let text = |item| match item {
-            Value::String(text) => Ok(text),
-            _ => Err(wrong_type(name, "a list of strings")),
-        };
-        items.into_iter().map(text).collect()
+        items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect::<Option<_>>()
+            .ok_or_else(|| wrong_type(name, "a list of strings"))
     }
 
     /// An object, to be read like this one.

@@ -20,7 +20,7 @@ use super::server::Orders;
 use super::state::{Moment, State};
 use super::tencent::{self, Refusal, Subject, metadata};
 use super::wire::{Answer, ResetSwitch};
-use super::{control, huawei};
+use super::{control, huawei, portal};
 
 /// Longest body. Source: "request structure", POST with signature v3.
 const LONGEST_BODY: usize = 10 * 1024 * 1024;
@@ -47,6 +47,9 @@ pub(super) async fn respond(
     }
     if metadata::is_ours(path) {
         return metadata::respond(&state, &reset, &head).await;
+    }
+    if portal::is_ours(&head.method, path) {
+        return portal::respond(&state, &reset, &head, body.as_deref().unwrap_or_default()).await;
     }
     if huawei::is_ours(path) {
         return huawei::respond(&state, &reset, &head, body.as_deref()).await;

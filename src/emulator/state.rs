@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::calls::{Calls, CallsReport};
 use super::faults::{Fault, InvalidFaults, Script};
+use super::portal::{Decision, Portal};
 use super::world::World;
 use crate::clock::{BootTime, Clock};
 use crate::listener::metadata_token::MetadataTokens;
@@ -23,6 +24,7 @@ pub struct State {
     pub(super) metadata_tokens: MetadataTokens,
     script: Mutex<Script>,
     calls: Mutex<Calls>,
+    portal: Mutex<Portal>,
 }
 
 /// One reading of the clocks.
@@ -62,6 +64,7 @@ impl State {
             metadata_tokens: MetadataTokens::random(),
             script: Mutex::new(Script::default()),
             calls: Mutex::new(Calls::default()),
+            portal: Mutex::new(Portal::example()),
         }
     }
 
@@ -73,6 +76,17 @@ impl State {
     /// The same of Huawei Cloud.
     pub fn with_huawei<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
         work(&mut locked(&self.huawei))
+    }
+
+    /// Looks at the portals of the Identity Centers, or changes them.
+    pub fn with_portal<T>(&self, work: impl FnOnce(&mut Portal) -> T) -> T {
+        work(&mut locked(&self.portal))
+    }
+
+    /// The person decides about the sign-in with this code or state; false if nobody waits.
+    pub fn decide(&self, shown: &str, decision: Decision) -> bool {
+        let now = self.clock.boot();
+        self.with_portal(|portal| portal.decide(shown, decision, now))
     }
 
     /// Appends to the script: all of them, or none.

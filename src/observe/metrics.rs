@@ -36,6 +36,10 @@ labels!(
     RoleLabels { role }
 );
 labels!(
+    /// `{login}`
+    LoginLabels { login }
+);
+labels!(
     /// `{role,result}`: result is `success` or the class of the failure.
     RefreshLabels { role, result }
 );
@@ -81,6 +85,7 @@ pub struct Metrics {
     pub upstream_calls: Family<UpstreamLabels, Counter>,
     pub upstream_clock_skew: Family<EndpointLabels, SecondsGauge>,
     pub upstream_throttled: Family<EndpointLabels, Counter>,
+    pub login_expiry: Family<LoginLabels, SecondsGauge>,
     pub config_last_reload_successful: Gauge,
 }
 
@@ -118,6 +123,7 @@ impl Metrics {
             upstream_calls: Family::default(),
             upstream_clock_skew: Family::default(),
             upstream_throttled: Family::default(),
+            login_expiry: Family::default(),
             config_last_reload_successful: Gauge::default(),
         };
         metrics.register(&mut registry);
@@ -205,6 +211,12 @@ impl Metrics {
             "Answers that asked for fewer requests",
             self.upstream_throttled.clone(),
         );
+        registry.register_with_unit(
+            "login_expiry_timestamp",
+            "When a login's session ends; 0 while nobody is signed in",
+            Unit::Seconds,
+            self.login_expiry.clone(),
+        );
         registry.register(
             "config_last_reload_successful",
             "1 if the last reload was applied",
@@ -227,6 +239,13 @@ impl Metrics {
         encode_registry(&mut text, &self.process)?;
         encode_eof(&mut text)?;
         Ok(text)
+    }
+
+    /// Drops the series of a login that is no longer configured.
+    pub fn forget_login(&self, login: &str) {
+        self.login_expiry.remove(&LoginLabels {
+            login: login.into(),
+        });
     }
 
     /// Drops the series of a role that is no longer configured.
@@ -252,11 +271,12 @@ mod tests {
     use super::*;
 
     /// The sample names a dashboard may rely on, each with a series in it.
-    const NAMES: [&str; 27] = [
+    const NAMES: [&str; 28] = [
         "credvend_build_info",
         "credvend_config_last_reload_successful",
         "credvend_denied_total",
         "credvend_listener_up",
+        "credvend_login_expiry_timestamp_seconds",
         "credvend_refresh_duration_seconds_bucket",
         "credvend_refresh_duration_seconds_count",
         "credvend_refresh_duration_seconds_sum",
@@ -285,6 +305,10 @@ mod tests {
     fn with_a_series_each() -> Metrics {
         let metrics = Metrics::new();
         let role = RoleLabels { role: "app".into() };
+        let login = LoginLabels {
+            login: "corp".into(),
+        };
+        metrics.login_expiry.get_or_create(&login).set(1.5);
         metrics.role_expiry.get_or_create(&role).set(1.5);
         metrics.role_refresh.get_or_create(&role).set(1.5);
         metrics.role_last_success.get_or_create(&role).set(1.5);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::service::Identify;
-use super::{BuildContext, Provider, command, huawei, tencent};
+use super::{BuildContext, Provider, command, huawei, identity_center, tencent};
 use crate::clock::BootTime;
 use crate::config::model;
 use crate::credentials::{Cloud, Obtained};
@@ -25,6 +25,9 @@ pub fn build(role: &model::Role, context: &BuildContext) -> Arc<dyn Provider> {
         model::Provider::HuaweiAssumeAgencyWithSaml(settings) => {
             Arc::new(huawei::AssumeAgencyWithSaml::new(settings, context))
         }
+        model::Provider::HuaweiIdentityCenter(settings) => Arc::new(
+            identity_center::HuaweiIdentityCenter::new(settings, context),
+        ),
         model::Provider::HuaweiInstanceMetadata(settings) => {
             Arc::new(huawei::InstanceMetadata::new(settings, context))
         }
@@ -40,6 +43,9 @@ pub fn build(role: &model::Role, context: &BuildContext) -> Arc<dyn Provider> {
         model::Provider::TencentGetFederationToken(settings) => {
             Arc::new(tencent::GetFederationToken::new(settings, context))
         }
+        model::Provider::TencentIdentityCenter(settings) => Arc::new(
+            identity_center::TencentIdentityCenter::new(settings, context),
+        ),
         model::Provider::TencentInstanceMetadata(settings) => {
             Arc::new(tencent::InstanceMetadata::new(settings, context))
         }

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::BoxFuture;
 use super::budget::Budget;
 use super::endpoint_clock::EndpointClock;
+use super::identity_center::{HoldsSession, Session};
 use super::secrets::{SecretRef, SecretSource};
 use super::signer::{HoldsCredentials, Signer};
 use super::upstream::{Clients, HttpClient};
@@ -20,6 +22,9 @@ use crate::name::Name;
 /// Finds the role that another one signs with. Asked once per [`super::build`].
 pub type SourceRoles = Arc<dyn Fn(&Name) -> Arc<dyn HoldsCredentials> + Send + Sync>;
 
+/// Finds the login that a role's session comes from. Asked once per [`super::build`].
+pub type Logins = Arc<dyn Fn(&Name) -> Option<Arc<dyn HoldsSession>> + Send + Sync>;
+
 /// One per daemon.
 pub struct BuildContext {
     clock: Arc<dyn Clock>,
@@ -28,6 +33,7 @@ pub struct BuildContext {
     budgets: Mutex<BTreeMap<BudgetKey, Arc<Budget>>>,
     endpoint_clocks: Mutex<BTreeMap<String, Arc<EndpointClock>>>,
     secrets: Mutex<BTreeMap<SecretRef, Arc<SecretSource>>>,
+    logins: Mutex<Option<Logins>>,
 }
 
 /// What a reload replaces.
@@ -65,7 +71,13 @@ impl BuildContext {
             budgets: Mutex::default(),
             endpoint_clocks: Mutex::default(),
             secrets: Mutex::default(),
+            logins: Mutex::default(),
         }
+    }
+
+    /// What is built from here on finds its login there. Before, nobody is signed in anywhere.
+    pub fn set_logins(&self, logins: Logins) {
+        *lock(&self.logins) = Some(logins);
     }
 
     /// A reload: what is built from here on uses these keys and roles, and budgets that are in
@@ -136,6 +148,12 @@ impl BuildContext {
         Arc::clone(source)
     }
 
+    pub(super) fn login(&self, name: &Name) -> Arc<dyn HoldsSession> {
+        let find = lock(&self.logins).clone();
+        find.and_then(|find| find(name))
+            .unwrap_or_else(|| Arc::new(NobodySignedIn(name.clone())))
+    }
+
     pub(super) fn signer(&self, source: &Source) -> Signer {
         match source {
             Source::Key(name) => {
@@ -158,6 +176,24 @@ impl BuildContext {
                 }
             }
         }
+    }
+}
+
+/// A login of a process that keeps no sessions, such as `check --online`.
+#[derive(Debug)]
+struct NobodySignedIn(Name);
+
+impl HoldsSession for NobodySignedIn {
+    fn name(&self) -> &Name {
+        &self.0
+    }
+
+    fn session(&self) -> Option<Arc<Session>> {
+        None
+    }
+
+    fn refused<'a>(&'a self, _session: &'a Arc<Session>) -> BoxFuture<'a, bool> {
+        Box::pin(std::future::ready(false))
     }
 }
 

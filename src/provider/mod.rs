@@ -9,6 +9,7 @@ pub mod context;
 pub mod endpoint_clock;
 pub mod error;
 pub mod huawei;
+pub mod identity_center;
 pub mod mac;
 pub mod program;
 pub mod secrets;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use crate::credentials::{Identity, Keys, Obtained};
 use budget::Budget;
 pub use clouds::build;
-pub use context::{BuildContext, SourceRoles};
+pub use context::{BuildContext, Logins, SourceRoles};
 use error::ProviderError;
 
 /// A future that a trait object can return.

@@ -42,6 +42,8 @@ pub enum Command {
     Retune(Box<Settings>),
     /// A file behind the role changed: an attempt is worth while.
     SecretChanged,
+    /// Somebody signed in or out: an attempt is worth while.
+    SessionChanged,
 }
 
 /// How a requested refresh went.
@@ -105,6 +107,11 @@ impl Handle {
             .commands
             .send(Command::Retune(Box::new(settings)))
             .await;
+    }
+
+    /// Somebody signed in or out.
+    pub async fn session_changed(&self) {
+        let _gone = self.commands.send(Command::SessionChanged).await;
     }
 
     /// A file behind the role changed.

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use credvend::admin::api::{
-    Answer, Forgotten, LastError, ListenerStatus, RefreshOutcome, Refreshed, Refusal, RefusalCode,
-    Reloaded, RoleQuestion, RoleSelection, RoleStatus, Status, Whose,
+    Answer, Forgotten, LastError, ListenerStatus, LoggedOut, LoginListing, LoginProgress,
+    LoginQuestion, LoginStarted, RefreshOutcome, Refreshed, Refusal, RefusalCode, Reloaded,
+    RoleQuestion, RoleSelection, RoleStatus, Status, Whose,
 };
 use credvend::admin::{Operations, server};
 use credvend::config::model::Principals;
+use credvend::observe::audit::Peer;
 use credvend::provider::BoxFuture;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -77,6 +79,58 @@ impl Operations for FakeOperations {
         })
     }
 
+    fn login(&self, request: LoginQuestion, _peer: Peer) -> BoxFuture<'_, Answer<LoginStarted>> {
+        Box::pin(async move {
+            Ok(LoginStarted {
+                version: 1,
+                login: request.login,
+                url: format!("https://a.example/?state={CANARY}"),
+                code: Some("ABCD".into()),
+                expires_in_seconds: 600,
+                joined: false,
+            })
+        })
+    }
+
+    fn login_wait(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoginProgress>> {
+        let state = match request.login.as_str() {
+            "corp" => "signed-in",
+            "denied" => "denied",
+            _ => "expired",
+        };
+        Box::pin(async move {
+            Ok(LoginProgress {
+                version: 1,
+                login: request.login,
+                state: state.into(),
+                ends_at: Some("2030-01-02T03:04:05Z".into()),
+                roles: vec!["app".into()],
+                ..LoginProgress::default()
+            })
+        })
+    }
+
+    fn login_cancel(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoginProgress>> {
+        self.login_wait(request)
+    }
+
+    fn login_list(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoginListing>> {
+        Box::pin(async move {
+            let message = format!("nobody is signed in to `{}`", request.login);
+            Err(Refusal::new(RefusalCode::Unavailable, message))
+        })
+    }
+
+    fn logout(&self, request: LoginQuestion) -> BoxFuture<'_, Answer<LoggedOut>> {
+        Box::pin(async move {
+            Ok(LoggedOut {
+                version: 1,
+                login: request.login,
+                message: "forgotten".into(),
+            })
+        })
+    }
+
     fn whoami(&self, request: RoleQuestion) -> BoxFuture<'_, Answer<Whose>> {
         assert_ne!(request.role, "bug", "asked for a panic");
         Box::pin(async move {
@@ -115,6 +169,7 @@ fn healthy() -> Status {
             state: "listening".into(),
             ..ListenerStatus::default()
         }],
+        logins: vec![],
         notes: vec![],
     }
 }

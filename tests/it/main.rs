@@ -5,7 +5,10 @@
 mod admin;
 mod binary;
 mod config_errors;
+mod daemon;
 mod emulator;
+mod huawei;
 mod listeners;
+mod login;
 mod providers;
 mod support;

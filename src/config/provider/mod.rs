@@ -5,6 +5,7 @@
 
 mod command;
 mod huawei;
+mod identity_center;
 mod policy;
 mod shared;
 mod tencent;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 
 use super::host::Host;
 use super::mask::quotable;
-use super::model::{HuaweiDomain, Provider, Source, Upstream};
+use super::model::{HuaweiDomain, Login, Provider, Source, Upstream};
 use super::reader::{Complaint, Table, Value, suggestion};
 use super::report::{Message, Severity};
 use super::source::Place;
@@ -31,6 +32,8 @@ pub(super) struct Surroundings<'s, 'd> {
     /// The cloud of each key; `None` where its table does not say.
     pub(super) keys: &'s BTreeMap<Name, Option<Cloud>>,
     pub(super) roles: &'s BTreeMap<Name, Place<'d>>,
+    /// `None` where a login's table is wrong.
+    pub(super) logins: &'s BTreeMap<Name, Option<Login>>,
     /// Whether all files could be read, so that what is missing is missing.
     pub(super) complete: bool,
 }
@@ -38,12 +41,13 @@ pub(super) struct Surroundings<'s, 'd> {
 type Reader = fn(&mut Table<'_, '_>, &Surroundings<'_, '_>) -> Option<(Cloud, Provider)>;
 
 /// Every kind and who reads it.
-const KINDS: [(&str, Reader); 11] = [
+const KINDS: [(&str, Reader); 13] = [
     ("command", command::command),
     ("huawei-agency-credentials", huawei::agency_credentials),
     ("huawei-assume-agency", huawei::assume_agency),
     ("huawei-assume-agency-with-oidc", huawei::with_oidc),
     ("huawei-assume-agency-with-saml", huawei::with_saml),
+    ("huawei-identity-center", identity_center::huawei),
     ("huawei-instance-metadata", huawei::instance_metadata),
     ("tencent-assume-role", tencent::assume_role),
     ("tencent-assume-role-with-saml", tencent::with_saml),
@@ -52,11 +56,9 @@ const KINDS: [(&str, Reader); 11] = [
         tencent::with_web_identity,
     ),
     ("tencent-get-federation-token", tencent::federation_token),
+    ("tencent-identity-center", identity_center::tencent),
     ("tencent-instance-metadata", tencent::instance_metadata),
 ];
-
-/// Kinds that later versions are to have.
-const LATER: [&str; 2] = ["huawei-identity-center", "tencent-identity-center"];
 
 /// The account whose credentials a provider will obtain, where its settings say.
 pub(super) fn account_of(provider: &Provider) -> Option<&str> {
@@ -71,8 +73,10 @@ pub(super) fn account_of(provider: &Provider) -> Option<&str> {
         Provider::TencentAssumeRole(it) => tencent::account_of(&it.role_arn),
         Provider::TencentAssumeRoleWithWebIdentity(it) => tencent::account_of(&it.role_arn),
         Provider::TencentAssumeRoleWithSaml(it) => tencent::account_of(&it.role_arn),
+        Provider::HuaweiIdentityCenter(it) => Some(&it.account_id),
         Provider::Command(_)
         | Provider::HuaweiInstanceMetadata(_)
+        | Provider::TencentIdentityCenter(_)
         | Provider::TencentGetFederationToken(_)
         | Provider::TencentInstanceMetadata(_) => None,
     }
@@ -132,17 +136,12 @@ pub(super) fn provider(
 
 fn unknown_kind(value: &Value<'_, '_>, kind: &str) {
     let place = value.key_place();
-    if LATER.contains(&kind) {
-        let text = format!("provider `{kind}` is not supported by this version");
-        value.findings().mistake(place, text, None);
-    } else {
-        let hint = suggestion(kind, KINDS.iter().map(|(known, _)| *known));
-        value.findings().mistake(
-            place,
-            format!("unknown provider `{}`", quotable(kind)),
-            hint,
-        );
-    }
+    let hint = suggestion(kind, KINDS.iter().map(|(known, _)| *known));
+    value.findings().mistake(
+        place,
+        format!("unknown provider `{}`", quotable(kind)),
+        hint,
+    );
 }
 
 /// The key or role named by a `source`.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::faults::{Fault, LONGEST_DELAY};
+use super::portal::{Decision, Portal, Rules};
 use super::respond::{Reply, dated, reply};
 use super::server::Orders;
 use super::state::{FARTHEST_OFFSET, State};
@@ -63,11 +64,12 @@ fn route(state: &State, orders: &Orders, head: &Parts, body: &[u8]) -> Reply {
     let what = what.unwrap_or_default();
     let allowed: &[Method] = match what {
         "calls" | "world" => &[Method::GET],
-        "faults" => &[Method::GET, Method::POST, Method::DELETE],
+        "faults" | "sign-ins" => &[Method::GET, Method::POST, Method::DELETE],
         "clock"
         | "instance"
         | "keys"
         | "outage"
+        | "portal"
         | "providers"
         | "reset-counts"
         | "roles"
@@ -96,6 +98,16 @@ fn route(state: &State, orders: &Orders, head: &Parts, body: &[u8]) -> Reply {
             state.reset_counts();
             Ok(json!({}))
         }
+        ("sign-ins", "GET") => Ok(sign_ins(state)),
+        ("sign-ins", "DELETE") => {
+            state.with_portal(Portal::end_sessions);
+            Ok(sign_ins(state))
+        }
+        ("sign-ins", _) => decide(state, body),
+        ("portal", _) => read::<Rules>(body).map(|rules| {
+            state.with_portal(|portal| portal.rules = rules);
+            json!(rules)
+        }),
         ("instance", _) => additions::instance(state, body),
         ("keys", _) => additions::key(state, body),
         ("providers", _) => additions::provider(state, body),
@@ -136,6 +148,31 @@ fn error(sentence: &str) -> String {
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Mistake> {
     Ok(serde_json::from_slice(body)?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decided {
+    shown: String,
+    decision: Decision,
+}
+
+fn sign_ins(state: &State) -> Value {
+    let now = state.moment(0).boot;
+    state.with_portal(
+        |portal| json!({ "waiting": portal.waiting(now), "signed_in": portal.sessions(now) }),
+    )
+}
+
+fn decide(state: &State, body: &[u8]) -> Result<Value, Mistake> {
+    let Decided { shown, decision } = read(body)?;
+    if state.decide(&shown, decision) {
+        Ok(json!({}))
+    } else {
+        Err(Mistake(
+            "nobody waits for this code, or not any more".to_owned(),
+        ))
+    }
 }
 
 fn faults(state: &State, body: &[u8]) -> Result<Value, Mistake> {

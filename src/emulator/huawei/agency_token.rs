@@ -1,6 +1,6 @@
 //! IAM v3.0 `securitytokens` by agency. By token and by password are left out.
 //!
-//! Source: the definition of CreateTemporaryAccessKeyByAgency.
+//! Source: the definition of `CreateTemporaryAccessKeyByAgency`.
 
 use std::time::Duration;
 

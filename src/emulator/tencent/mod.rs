@@ -80,15 +80,29 @@ fn named_role(world: &World, body: &[u8]) -> Option<String> {
 
 /// Answers one request.
 pub(super) fn answer(mut context: Context<'_>, request: Request<'_>) -> Answered {
-    match decide(&mut context, request) {
-        Ok(done) => Answered {
-            result: Ok(done.fields),
-            issued_role: done.issued_role,
-        },
-        Err(refusal) => Answered {
-            result: Err(refusal),
-            issued_role: None,
-        },
+    decide(&mut context, request).into()
+}
+
+/// The one unsigned action that a portal's gateway passes on.
+pub(super) fn assume_role_with_saml(mut context: Context<'_>, body: &[u8]) -> Answered {
+    let parameters = Parameters::parse(body).map_err(Refusal::from);
+    parameters
+        .and_then(|parameters| actions::assume_role_with_saml(&mut context, parameters))
+        .into()
+}
+
+impl From<Result<Done, Refusal>> for Answered {
+    fn from(decided: Result<Done, Refusal>) -> Self {
+        match decided {
+            Ok(done) => Self {
+                result: Ok(done.fields),
+                issued_role: done.issued_role,
+            },
+            Err(refusal) => Self {
+                result: Err(refusal),
+                issued_role: None,
+            },
+        }
     }
 }
 

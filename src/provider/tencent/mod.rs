@@ -22,5 +22,5 @@ pub(super) use caller_identity::identity_service;
 pub(super) use federation_token::GetFederationToken;
 pub(super) use instance_metadata::InstanceMetadata;
 pub(super) use printed::printed;
-pub(super) use saml::AssumeRoleWithSaml;
+pub(super) use saml::{AssumeRoleWithSaml, Exchange, Wanted};
 pub(super) use web_identity::AssumeRoleWithWebIdentity;

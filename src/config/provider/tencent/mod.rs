@@ -23,7 +23,7 @@ use parameters::{PRINCIPAL_ARN, ROLE_ARN, federated_name, principal_arn, role_ar
 pub(in crate::config) use parameters::account_of;
 
 const ENDPOINT_CN: &str = "https://sts.tencentcloudapi.com";
-const ENDPOINT_INTL: &str = "https://sts.intl.tencentcloudapi.com";
+pub(super) const ENDPOINT_INTL: &str = "https://sts.intl.tencentcloudapi.com";
 const ENDPOINT_METADATA: &str = "http://metadata.tencentyun.com";
 /// What the official SDKs send where nothing was configured.
 const REGION: &str = "ap-guangzhou";

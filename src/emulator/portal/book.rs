@@ -1,0 +1,239 @@
+//! What the portals know: who may be what, who waits for approval, who is signed in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::BootTime;
+use crate::emulator::random::Random;
+use crate::emulator::world::ACCOUNT;
+
+/// Sign-ins, sessions and clients each; the oldest make room.
+const MOST: usize = 1_000;
+
+/// One account as a person sees it in a portal.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortalAccount {
+    pub id: String,
+    pub name: String,
+    pub permission_sets: Vec<PortalRole>,
+}
+
+/// What that person may be there.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortalRole {
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    /// Longest session, in seconds.
+    pub session_seconds: u64,
+}
+
+/// The one person there is, in each cloud's portal.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Person {
+    pub huawei: Vec<PortalAccount>,
+    pub tencent: Vec<PortalAccount>,
+}
+
+/// How the portals behave.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// How often a client may ask for the approval, in seconds.
+    pub interval_seconds: u64,
+    /// How long a code or state waits for approval.
+    pub code_seconds: u64,
+    /// Life of a session.
+    pub session_seconds: u64,
+    /// Whether sessions come with a refresh token.
+    pub refresh_tokens: bool,
+    /// Lifetimes as times since 1970, as the documentation shows them.
+    pub absolute_times: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            interval_seconds: 1,
+            code_seconds: 600,
+            session_seconds: 8 * 3_600,
+            refresh_tokens: false,
+            absolute_times: false,
+        }
+    }
+}
+
+/// What a person says.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    Approve,
+    Deny,
+}
+
+/// A sign-in that waits, or waited.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// What the page shows; for Tencent, the state itself.
+    pub(super) shown: String,
+    pub(super) client: String,
+    pub(super) decision: Option<Decision>,
+    pub(super) ends_at: BootTime,
+    pub(super) asked_at: Option<BootTime>,
+}
+
+/// Everything the portals know.
+#[derive(Debug, Default)]
+pub struct Portal {
+    pub rules: Rules,
+    pub person: Person,
+    /// Huawei's registered clients: id and secret.
+    pub(super) clients: BTreeMap<String, String>,
+    /// By device code.
+    pub(super) codes: BTreeMap<String, Waiting>,
+    /// By state.
+    pub(super) states: BTreeMap<String, Waiting>,
+    /// Token and end.
+    pub(super) sessions: BTreeMap<String, BootTime>,
+    pub(super) refresh_tokens: BTreeSet<String>,
+}
+
+impl Portal {
+    /// Three accounts with five permission sets at Huawei, two with three at Tencent.
+    #[must_use]
+    pub fn example() -> Self {
+        let role = |name: &str, session_seconds| PortalRole {
+            name: name.to_owned(),
+            description: format!("the permission set {name} of the emulator"),
+            session_seconds,
+        };
+        let account = |id: &str, name: &str, permission_sets| PortalAccount {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            permission_sets,
+        };
+        let (read, admin) = (role("read-only", 3_600), role("admin", 7_200));
+        Self {
+            person: Person {
+                huawei: vec![
+                    account(
+                        "0a1b2c3d4e5f60718293a4b5c6d7e8f0",
+                        "team-a",
+                        vec![read.clone(), admin.clone()],
+                    ),
+                    account(
+                        "1a1b2c3d4e5f60718293a4b5c6d7e8f1",
+                        "team-b",
+                        vec![read.clone(), admin.clone()],
+                    ),
+                    account(
+                        "2a1b2c3d4e5f60718293a4b5c6d7e8f2",
+                        "team-c",
+                        vec![read.clone()],
+                    ),
+                ],
+                tencent: vec![
+                    account(ACCOUNT, "team-a", vec![read.clone(), admin]),
+                    account("100000000021", "team-b", vec![read]),
+                ],
+            },
+            ..Self::default()
+        }
+    }
+
+    /// What waits for a person: the codes and states as the page shows them.
+    #[must_use]
+    pub fn waiting(&self, now: BootTime) -> Vec<String> {
+        self.codes
+            .values()
+            .chain(self.states.values())
+            .filter(|it| it.decision.is_none() && now < it.ends_at)
+            .map(|it| it.shown.clone())
+            .collect()
+    }
+
+    /// The person decides about the sign-in with this code or state. A state nobody asked about
+    /// yet is known from here on: a browser may be faster than the one who polls. False if a
+    /// code is unknown or too old.
+    pub fn decide(&mut self, shown: &str, decision: Decision, now: BootTime) -> bool {
+        let of_device = self.codes.values_mut().find(|it| it.shown == shown);
+        if let Some(waiting) = of_device {
+            let is_open = now < waiting.ends_at && waiting.decision.is_none();
+            if is_open {
+                waiting.decision = Some(decision);
+            }
+            return is_open;
+        }
+        if !is_state(shown) {
+            return false;
+        }
+        self.state(shown, now).decision = Some(decision);
+        true
+    }
+
+    /// The sign-in of this state, known from now on.
+    pub(super) fn state(&mut self, state: &str, now: BootTime) -> &mut Waiting {
+        make_room(&mut self.states);
+        let ends_at = now + Duration::from_secs(self.rules.code_seconds);
+        self.states
+            .entry(state.to_owned())
+            .or_insert_with(|| Waiting {
+                shown: state.to_owned(),
+                client: String::new(),
+                decision: None,
+                ends_at,
+                asked_at: None,
+            })
+    }
+
+    /// Ends every session, as an administrator would.
+    pub fn end_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
+    /// Sessions that are good at the moment.
+    #[must_use]
+    pub fn sessions(&self, now: BootTime) -> usize {
+        self.sessions
+            .values()
+            .filter(|ends_at| now < **ends_at)
+            .count()
+    }
+
+    /// The tokens of sessions: for tests of what may not be seen anywhere.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<String> {
+        self.sessions.keys().cloned().collect()
+    }
+
+    pub(super) fn is_signed_in(&self, token: &str, now: BootTime) -> bool {
+        self.sessions
+            .get(token)
+            .is_some_and(|ends_at| now < *ends_at)
+    }
+
+    /// A session from now on; its token.
+    pub(super) fn sign_in(&mut self, now: BootTime) -> io::Result<String> {
+        make_room(&mut self.sessions);
+        let token = Random::draw()?.token();
+        let ends_at = now + Duration::from_secs(self.rules.session_seconds);
+        self.sessions.insert(token.clone(), ends_at);
+        Ok(token)
+    }
+}
+
+/// 32 letters and digits, as the official tool makes them.
+pub(super) fn is_state(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+pub(super) fn make_room<T>(map: &mut BTreeMap<String, T>) {
+    while map.len() >= MOST {
+        map.pop_first();
+    }
+}

@@ -1,0 +1,265 @@
+//! Huawei's IAM Identity Center: `/v1/clients`, `/v1/device/authorize`, `/v1/tokens` of its OIDC
+//! service, and the portal's listing, credentials and logout.
+//!
+//! Source: the API reference of IAM Identity Center. The words for "pending" and its likes are
+//! not documented; those of RFC 8628 stand in.
+
+use std::io;
+use std::time::Duration;
+
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::book::{Portal, PortalAccount, PortalRole};
+use super::{Answered, JSON, device, query};
+use crate::credentials::Cloud;
+use crate::emulator::respond::{Manner, reply};
+use crate::emulator::state::{Moment, State};
+use crate::emulator::world::{Caller, Issue};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Call {
+    Accounts,
+    Agencies,
+    Authorize,
+    Credentials,
+    Logout,
+    Register,
+    Token,
+}
+
+impl Call {
+    pub(super) fn of(method: &Method, path: &str) -> Option<Self> {
+        let (wanted, call) = match path {
+            "/v1/assigned-accounts" => (Method::GET, Self::Accounts),
+            "/v1/assigned-agencies" => (Method::GET, Self::Agencies),
+            "/v1/clients" => (Method::POST, Self::Register),
+            "/v1/credentials" => (Method::GET, Self::Credentials),
+            "/v1/device/authorize" => (Method::POST, Self::Authorize),
+            "/v1/logout" => (Method::POST, Self::Logout),
+            "/v1/tokens" => (Method::POST, Self::Token),
+            _ => return None,
+        };
+        (*method == wanted).then_some(call)
+    }
+
+    pub(super) fn action(self) -> &'static str {
+        match self {
+            Self::Accounts => "ListAccounts",
+            Self::Agencies => "ListAgencies",
+            Self::Authorize => "StartDeviceAuthorization",
+            Self::Credentials => "GetAgencyCredentials",
+            Self::Logout => "Logout",
+            Self::Register => "RegisterClient",
+            Self::Token => "CreateToken",
+        }
+    }
+}
+
+pub(super) fn answer(
+    state: &State,
+    call: Call,
+    head: &Parts,
+    body: &[u8],
+    moment: Moment,
+) -> io::Result<Answered> {
+    match call {
+        Call::Register => match serde_json::from_slice(body) {
+            Ok(request) => state.with_portal(|portal| device::register(portal, &request, moment)),
+            Err(_) => Ok(bad_request()),
+        },
+        Call::Authorize => match serde_json::from_slice(body) {
+            Ok(request) => {
+                let host = head.headers.get("host").and_then(|it| it.to_str().ok());
+                let page = format!("http://{}/portal/device", host.unwrap_or_default());
+                state.with_portal(|portal| device::authorize(portal, &request, &page, moment))
+            }
+            Err(_) => Ok(bad_request()),
+        },
+        Call::Token => match serde_json::from_slice(body) {
+            Ok(request) => state.with_portal(|portal| device::token(portal, &request, moment)),
+            Err(_) => Ok(bad_request()),
+        },
+        Call::Accounts | Call::Agencies | Call::Credentials | Call::Logout => {
+            in_the_name_of_a_session(state, call, head, moment)
+        }
+    }
+}
+
+fn in_the_name_of_a_session(
+    state: &State,
+    call: Call,
+    head: &Parts,
+    moment: Moment,
+) -> io::Result<Answered> {
+    let token = head
+        .headers
+        .get("access-token")
+        .and_then(|it| it.to_str().ok());
+    let Some(token) = token else {
+        let text = "the header access-token is not found";
+        return Ok(error(StatusCode::NOT_FOUND, "IIC.1390", text));
+    };
+    if !state.with_portal(|portal| portal.is_signed_in(token, moment.boot)) {
+        let text = "the access token is invalid or expired";
+        return Ok(error(StatusCode::UNAUTHORIZED, "IIC.1001", text));
+    }
+    match call {
+        Call::Accounts => Ok(state.with_portal(|portal| accounts(portal, head))),
+        Call::Agencies => Ok(state.with_portal(|portal| agencies(portal, head))),
+        Call::Credentials => credentials(state, head, moment),
+        Call::Logout => {
+            state.with_portal(|portal| portal.sessions.remove(token));
+            Ok((StatusCode::OK, json!({})))
+        }
+        Call::Authorize | Call::Register | Call::Token => Ok(bad_request()),
+    }
+}
+
+/// One page of a list, and the marker of the next.
+fn page_of<T: Clone>(all: &[T], head: &Parts) -> Option<(Vec<T>, Option<String>)> {
+    let number = |name| match query(head, name) {
+        None => Some(None),
+        Some(text) => text.parse::<usize>().ok().map(Some),
+    };
+    let limit = number("limit")?.unwrap_or(200);
+    let from = number("marker")?.unwrap_or(0);
+    if !(1..=2000).contains(&limit) {
+        return None;
+    }
+    let page: Vec<T> = all.iter().skip(from).take(limit).cloned().collect();
+    let next = from + page.len();
+    Some((page, (next < all.len()).then(|| next.to_string())))
+}
+
+fn accounts(portal: &Portal, head: &Parts) -> Answered {
+    let Some((page, next)) = page_of(&portal.person.huawei, head) else {
+        return bad_request();
+    };
+    let list: Vec<Value> = page
+        .iter()
+        .map(|it| {
+            json!({
+                "account_id": it.id,
+                "account_name": it.name,
+                "email_address": format!("{}@example.com", it.name),
+            })
+        })
+        .collect();
+    let info = json!({ "next_marker": next, "current_count": list.len() });
+    (
+        StatusCode::OK,
+        json!({ "account_list": list, "page_info": info }),
+    )
+}
+
+fn agencies(portal: &Portal, head: &Parts) -> Answered {
+    let id = query(head, "account_id").unwrap_or_default();
+    let Some(account) = portal.person.huawei.iter().find(|it| it.id == id) else {
+        return error(
+            StatusCode::FORBIDDEN,
+            "IIC.1000",
+            "no permission for this account",
+        );
+    };
+    let Some((page, next)) = page_of(&account.permission_sets, head) else {
+        return bad_request();
+    };
+    let list: Vec<Value> = page
+        .iter()
+        .map(|it| {
+            json!({
+                "account_id": account.id,
+                "agency_name": agency_name(it),
+                "agency_urn": agency_urn(account, it),
+                "permission_set_name": it.name,
+                "description": it.description,
+            })
+        })
+        .collect();
+    let info = json!({ "next_marker": next, "current_count": list.len() });
+    (
+        StatusCode::OK,
+        json!({ "agency_list": list, "page_info": info }),
+    )
+}
+
+fn agency_name(role: &PortalRole) -> String {
+    format!("SysReservedV3_{}_a1b2c3d4", role.name)
+}
+
+fn agency_urn(account: &PortalAccount, role: &PortalRole) -> String {
+    format!("iam::{}:agency:{}", account.id, agency_name(role))
+}
+
+fn credentials(state: &State, head: &Parts, moment: Moment) -> io::Result<Answered> {
+    let id = query(head, "target_account_id").unwrap_or_default();
+    let urn = query(head, "agency_urn").unwrap_or_default();
+    let found = state.with_portal(|portal| {
+        let account = portal.person.huawei.iter().find(|it| it.id == id)?;
+        let role = account
+            .permission_sets
+            .iter()
+            .find(|it| agency_urn(account, it) == urn)?;
+        Some(role.clone())
+    });
+    let Some(role) = found else {
+        return Ok(error(
+            StatusCode::FORBIDDEN,
+            "IIC.1000",
+            "no permission for this agency",
+        ));
+    };
+    let issued = state.with_huawei(|world| {
+        world.ledger.issue(Issue {
+            caller: Caller::Role {
+                account: id.clone(),
+                role: role.name.clone(),
+                role_id: agency_name(&role),
+                session: "portal".to_owned(),
+                requester: id.clone(),
+            },
+            cloud: Cloud::Huawei,
+            lifetime: Duration::from_secs(role.session_seconds),
+            now: moment,
+            twist: None,
+        })
+    })?;
+    state.with_calls(|calls| calls.issued(&role.name));
+    let set = json!({
+        "access_key_id": issued.id,
+        "secret_access_key": issued.key.secret.expose(),
+        "session_token": issued.key.token.expose(),
+        "expiration": moment.seen_from_here(issued.host_expiry),
+    });
+    Ok((StatusCode::OK, json!({ "agency_credentials": set })))
+}
+
+pub(super) fn bad_request() -> Answered {
+    error(StatusCode::BAD_REQUEST, "IIC.400", "bad request")
+}
+
+pub(super) fn invalid_client() -> Answered {
+    error(StatusCode::UNAUTHORIZED, "IIC.400", "invalid_client")
+}
+
+pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Answered {
+    (status, body(code, message))
+}
+
+fn body(code: &str, message: &str) -> Value {
+    json!({ "error_code": code, "error_msg": message, "request_id": "emulated" })
+}
+
+/// How scripted errors look here.
+pub(super) const MANNER: Manner = Manner {
+    error: |code, message, status| {
+        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+        Ok(reply(status, JSON, body(code, message).to_string()))
+    },
+    throttled: ("APIGW.0308", "The throttling threshold has been reached."),
+    broken: ("IIC.1006", "As scripted."),
+};

@@ -1,0 +1,190 @@
+//! Every login of the configuration, and a new configuration applied to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::kept::Login;
+use crate::clock::{Clock, unix_seconds};
+use crate::config::model::Config;
+use crate::name::Name;
+use crate::observe::metrics::{LoginLabels, Metrics};
+use crate::provider::BoxFuture;
+use crate::provider::identity_center::{HoldsSession, Session};
+use crate::provider::upstream::Clients;
+
+/// How often clocks and adopted profiles are looked at.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// The logins of one daemon.
+#[derive(Debug)]
+pub struct Logins {
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    clients: Clients,
+    directory: PathBuf,
+    entries: Mutex<BTreeMap<Name, Arc<Login>>>,
+    news: Arc<News>,
+}
+
+/// Logins whose roles should try again.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    names: Mutex<BTreeSet<Name>>,
+    arrived: Notify,
+}
+
+impl News {
+    pub(super) fn tell(&self, name: &Name) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(name.clone());
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> Option<Name> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.pop_first()
+    }
+}
+
+impl Logins {
+    /// None yet; [`Self::apply`] brings them. Sessions are kept in `directory`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>, directory: PathBuf) -> Self {
+        Self {
+            clock,
+            metrics,
+            clients: Clients::default(),
+            directory,
+            entries: Mutex::default(),
+            news: Arc::default(),
+        }
+    }
+
+    /// Makes the logins those of `config`. A session outlives a reload unless its portal changed.
+    pub fn apply(&self, config: &Config) {
+        let mut entries = self.entries();
+        let old = std::mem::take(&mut *entries);
+        for (name, settings) in &config.logins {
+            let login = match old.get(name) {
+                Some(login) if login.settings() == settings => Arc::clone(login),
+                before => {
+                    let login = Login::restore(
+                        settings.clone(),
+                        &self.directory,
+                        &self.clients,
+                        &self.clock,
+                        Arc::clone(&self.news),
+                    );
+                    if let Some(before) = before {
+                        login.succeed(before);
+                    }
+                    Arc::new(login)
+                }
+            };
+            entries.insert(name.clone(), login);
+        }
+        for name in old.keys().filter(|name| !entries.contains_key(*name)) {
+            self.metrics.forget_login(name.as_str());
+        }
+        drop(entries);
+        drop(old);
+        self.clients.prune();
+        self.tick();
+    }
+
+    /// The login of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<Login>> {
+        self.entries().get(name).cloned()
+    }
+
+    /// Every login, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Name, Arc<Login>)> {
+        let entries = self.entries();
+        let all = entries
+            .iter()
+            .map(|(name, login)| (name.clone(), Arc::clone(login)));
+        all.collect()
+    }
+
+    /// One sentence per login that somebody should know about.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        let all = self.all();
+        all.iter().filter_map(|(_, login)| login.notice()).collect()
+    }
+
+    /// What roles find the session of a login by, over reloads too.
+    #[must_use]
+    pub fn holder(self: &Arc<Self>, name: &Name) -> Arc<dyn HoldsSession> {
+        Arc::new(ByName {
+            logins: Arc::clone(self),
+            name: name.clone(),
+        })
+    }
+
+    /// Looks after the logins and resolves when the roles of one should try again. Safe to drop
+    /// and to call again.
+    pub async fn changed(&self) -> Name {
+        loop {
+            self.tick();
+            if let Some(name) = self.news.take() {
+                return name;
+            }
+            tokio::select! {
+                () = self.news.arrived.notified() => {}
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    fn tick(&self) {
+        for (name, login) in self.all() {
+            login.tick();
+            let labels = LoginLabels {
+                login: name.to_string(),
+            };
+            let ends_at = login.overview().ends_at.map_or(0, unix_seconds);
+            #[expect(clippy::cast_precision_loss, reason = "a time fits 52 bits")]
+            self.metrics
+                .login_expiry
+                .get_or_create(&labels)
+                .set(ends_at as f64);
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Name, Arc<Login>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The login that has this name at the moment.
+#[derive(Debug)]
+struct ByName {
+    logins: Arc<Logins>,
+    name: Name,
+}
+
+impl HoldsSession for ByName {
+    fn name(&self) -> &Name {
+        &self.name
+    }
+
+    fn session(&self) -> Option<Arc<Session>> {
+        self.logins.get(self.name.as_str())?.session()
+    }
+
+    fn refused<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, bool> {
+        Box::pin(async {
+            match self.logins.get(self.name.as_str()) {
+                Some(login) => login.refused(session).await,
+                None => false,
+            }
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! Signing in: who is signed in where, since when and until when, and how it is kept.
+//!
+//! ```text
+//! operator ──► Logins ──► Login ──► SignIn ──► portal (device page, user portal)
+//!                           │ session             │ approved by a person
+//!            roles ◄────────┴──── store ◄─────────┘
+//! ```
+//!
+//! Promises:
+//!
+//! 1. At most one sign-in per login at a time; whoever asks meanwhile joins it.
+//! 2. A session is on disk before anybody uses it, in a file only we can read; a file that is
+//!    torn, foreign or not ours alone is reported and ignored.
+//! 3. The cloud decides when a session has ended. Our clock only warns ahead of it.
+//! 4. No token, device code, state or assertion is in any log, error or status.
+//!
+//! The wire is `provider::identity_center`; what roles see of all this is its `HoldsSession`.
+
+mod adopt;
+mod document;
+mod kept;
+mod logins;
+mod operations;
+mod pace;
+mod portal;
+mod seal;
+mod sign_in;
+mod store;
+mod watched;
+
+pub use kept::Login;
+pub use logins::Logins;
+pub use sign_in::{Challenge, SignIn, Stage};
+pub use watched::Overview;

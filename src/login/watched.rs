@@ -1,0 +1,142 @@
+//! What time does to a login: warnings ahead of its end, a profile that changed, how it stands.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tracing::{info, warn};
+
+use super::kept::Login;
+use crate::clock::rfc3339_seconds;
+use crate::provider::program::Program;
+
+/// A login for `status`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Overview {
+    /// `signed-in`, `ending` (within `warn-before`), `overdue` (past its end by our clock and not
+    /// refused yet), `signing-in`, or `needs-login`.
+    pub state: &'static str,
+    pub ends_at: Option<SystemTime>,
+    pub end_is_estimate: bool,
+    pub trouble: Option<String>,
+}
+
+impl Login {
+    /// Looks at the clock and at the adopted profile; to be called every few seconds.
+    pub(super) fn tick(&self) {
+        if self.adopt() {
+            self.tell_roles();
+        }
+        let now = self.clock.wall();
+        let due = {
+            let mut held = self.held();
+            let ends_at = held.session.as_ref().map(|session| session.ends_at);
+            let due = ends_at.filter(|ends_at| {
+                !held.ended && !held.warned && now + self.settings.warn_before >= *ends_at
+            });
+            held.warned |= due.is_some();
+            due
+        };
+        if let Some(ends_at) = due {
+            self.warn(ends_at, now);
+        }
+    }
+
+    fn warn(&self, ends_at: SystemTime, now: SystemTime) {
+        let name = &self.settings.name;
+        warn!(
+            login = %name,
+            ends_at = rfc3339_seconds(ends_at),
+            ends_in_secs = ends_at.duration_since(now).unwrap_or_default().as_secs(),
+            "the session ends soon; run `credvend login {name}`"
+        );
+        if let Some(command) = self.settings.warn_command.clone() {
+            let name = name.clone();
+            drop(tokio::spawn(async move {
+                if let Err(error) = Program::new(command).run().await {
+                    warn!(login = %name, error = error.report(), "`warn-command` failed");
+                }
+            }));
+        }
+    }
+
+    /// Takes the session out of the adopted profile, if that changed. True if it is a new one.
+    pub(super) fn adopt(&self) -> bool {
+        let Some(profile) = &self.profile else {
+            return false;
+        };
+        let stamp = profile.stamp();
+        if stamp.is_none() || self.held().profile == stamp {
+            return false;
+        }
+        let read = profile.read(self.clock.wall());
+        let mut held = self.held();
+        held.profile = stamp;
+        match read {
+            Ok(session) => {
+                let later = held.session.as_ref().is_none_or(|own| {
+                    let same = own.token.expose() == session.token.expose();
+                    !same && (held.ended || own.ends_at < session.ends_at)
+                });
+                if later {
+                    held.session = Some(Arc::new(session));
+                    held.ended = false;
+                    held.warned = false;
+                    info!(login = %self.settings.name, "adopted the session of a tccli profile");
+                }
+                later
+            }
+            Err(trouble) => {
+                warn!(login = %self.settings.name, "{trouble}");
+                held.trouble = Some(trouble);
+                false
+            }
+        }
+    }
+
+    /// As `status` shows it.
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        let now = self.clock.wall();
+        let held = self.held();
+        let session = held.session.as_ref().filter(|_| !held.ended);
+        let state = match session {
+            _ if held.waiting => "signing-in",
+            None => "needs-login",
+            Some(session) if session.ends_at <= now => "overdue",
+            Some(session) if session.ends_at <= now + self.settings.warn_before => "ending",
+            Some(_) => "signed-in",
+        };
+        Overview {
+            state,
+            ends_at: session.map(|session| session.ends_at),
+            end_is_estimate: session.is_some_and(|session| session.end_is_estimate),
+            trouble: held.trouble.clone(),
+        }
+    }
+
+    /// What people should know, in a sentence; `None` if all is well.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        let name = &self.settings.name;
+        let overview = self.overview();
+        let left = overview
+            .ends_at
+            .and_then(|ends_at| ends_at.duration_since(self.clock.wall()).ok())
+            .unwrap_or_default();
+        match overview.state {
+            "needs-login" => Some(format!("login `{name}` needs somebody to sign in")),
+            "overdue" => Some(format!("login `{name}` should have ended")),
+            "ending" => Some(format!("login `{name}` ends in {}", spoken(left))),
+            _ => None,
+        }
+    }
+}
+
+fn spoken(left: Duration) -> String {
+    let minutes = left.as_secs() / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}

@@ -1,0 +1,130 @@
+//! Identity Center of both clouds: what a signed-in person's session gives access to.
+//!
+//! Here is the wire, for signing in as well as for the roles behind a session. When to sign in,
+//! and where a session is kept, is the business of `login`; a role sees only [`HoldsSession`].
+
+mod huawei;
+mod huawei_messages;
+mod huawei_role;
+mod huawei_words;
+mod tencent;
+mod tencent_messages;
+mod tencent_random;
+mod tencent_role;
+mod wire;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::BoxFuture;
+use super::error::{Class, ProviderError};
+use crate::name::Name;
+use crate::secret::Secret;
+
+pub use huawei::{Authorization, Huawei, Registration};
+pub(super) use huawei_role::HuaweiIdentityCenter;
+pub use tencent::Tencent;
+pub use tencent_random::new_state;
+pub(super) use tencent_role::TencentIdentityCenter;
+
+/// What signing in brought. Good for every account and role of that person.
+#[derive(Debug)]
+pub struct Session {
+    pub token: Secret,
+    /// Renews the session without a person, where the cloud gave one.
+    pub refresh_token: Option<Secret>,
+    /// Tencent's number of the Identity Center.
+    pub zone: Option<String>,
+    pub signed_in_at: SystemTime,
+    pub ends_at: SystemTime,
+    /// The cloud did not say when it ends; [`Self::ends_at`] is what its own tools assume.
+    pub end_is_estimate: bool,
+}
+
+/// Where roles find the session of their login.
+pub trait HoldsSession: Debug + Send + Sync + 'static {
+    /// The login's name.
+    fn name(&self) -> &Name;
+
+    /// The session in force, unless the cloud refused it. One that should have ended by our
+    /// clock counts: our clock may be wrong, and the cloud knows.
+    fn session(&self) -> Option<Arc<Session>>;
+
+    /// The cloud refused `session`. True if there is another one now.
+    fn refused<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, bool>;
+}
+
+/// An account behind a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Account {
+    pub id: String,
+    pub name: String,
+}
+
+/// What one may be in an account.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PermissionSet {
+    pub name: String,
+    pub description: String,
+    /// What the cloud wants to be asked for: an agency's URN, a configuration's id.
+    pub handle: String,
+}
+
+/// How a person's approval stands.
+#[derive(Debug)]
+pub enum Approval {
+    Pending,
+    /// Pending, and we ask too often.
+    SlowDown,
+    Denied,
+    /// Too late.
+    Expired,
+    Granted(Session),
+}
+
+/// Nobody is signed in, or not any longer.
+fn needs_login(login: &Name) -> ProviderError {
+    ProviderError::new(
+        Class::NeedsLogin,
+        format!("nobody is signed in to `{login}`; run `credvend login {login}`"),
+    )
+}
+
+/// Runs `attempt` with the session of a login; once more if the cloud refuses that session and
+/// there is another one.
+async fn with_session<T, F>(
+    login: &dyn HoldsSession,
+    attempt: impl Fn(Arc<Session>) -> F,
+) -> Result<T, ProviderError>
+where
+    F: Future<Output = Result<T, ProviderError>>,
+{
+    let session = login.session().ok_or_else(|| needs_login(login.name()))?;
+    let refusal = match attempt(Arc::clone(&session)).await {
+        Err(error) if error.class == Class::NeedsLogin => error,
+        other => return other,
+    };
+    if login.refused(&session).await
+        && let Some(session) = login.session()
+    {
+        return attempt(session).await;
+    }
+    Err(ProviderError {
+        message: format!("{}; run `credvend login {}`", refusal.message, login.name()),
+        ..refusal
+    })
+}
+
+/// A name that nobody behind this login has, with those there are.
+fn no_such(what: &str, wanted: &str, known: &[String]) -> ProviderError {
+    let known = if known.is_empty() {
+        "there is none at all".to_owned()
+    } else {
+        format!("there is {}", known.join(", "))
+    };
+    ProviderError::new(
+        Class::Final,
+        format!("the signed-in person has no {what} `{wanted}`; {known}"),
+    )
+}

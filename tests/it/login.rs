@@ -1,0 +1,7 @@
+//! Signing in to both clouds' Identity Centers, against the emulator's portals.
+
+mod huawei;
+mod life;
+mod setup;
+mod tencent;
+mod whole;

@@ -1,0 +1,301 @@
+//! Huawei's device flow, and the roles behind it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use credvend::emulator::{Decision, Fault, FaultKind, Rules};
+use credvend::login::Stage;
+use credvend::observe::audit::Peer;
+use credvend::provider::error::Class;
+
+use super::setup::{World, ended};
+use crate::support::{capture_logs, logged};
+
+fn rules(world: &World, rules: Rules) {
+    world.cloud.state.with_portal(|portal| portal.rules = rules);
+}
+
+#[tokio::test]
+async fn one_slow_approval_serves_five_roles_of_three_accounts_and_a_restart() {
+    let world = World::start();
+    let config = world.huawei("");
+    let parts = world.parts(&config);
+    let before = parts.obtain("a-read").await.unwrap_err();
+    assert_eq!(before.class, Class::NeedsLogin);
+    assert!(before.message.contains("credvend login corp"), "{before}");
+
+    let (sign_in, _) = parts.corp().sign_in(Peer::default()).await.unwrap();
+    let code = sign_in.challenge.code.clone().unwrap();
+    assert!(sign_in.challenge.url.expose().ends_with(&code));
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(parts.corp().overview().state, "signing-in");
+    world.decide(&sign_in, Decision::Approve);
+    assert!(matches!(ended(&sign_in).await, Stage::SignedIn { .. }));
+    drop(parts); // before anybody used it
+
+    let path = world.state_directory().join("login-corp.json");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let parts = world.parts(&config);
+    assert_eq!(parts.corp().overview().state, "signed-in");
+    let mut ids = Vec::new();
+    for role in ["a-read", "a-admin", "b-read", "b-admin", "c-read"] {
+        let obtained = parts.obtain(role).await.unwrap();
+        assert!(obtained.keys.are_complete());
+        ids.push(obtained.keys.access_key_id);
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 5);
+    let metrics = parts.metrics.encode().unwrap();
+    let expiry = metrics
+        .lines()
+        .find(|line| line.starts_with("credvend_login_expiry_timestamp_seconds{"))
+        .unwrap();
+    assert!(!expiry.ends_with(" 0.0"), "{expiry}");
+}
+
+#[tokio::test]
+async fn denial_and_a_code_that_is_too_old_end_a_sign_in() {
+    let world = World::start();
+    let parts = world.parts(&world.huawei(""));
+    let (sign_in, _) = parts.corp().sign_in(Peer::default()).await.unwrap();
+    world.decide(&sign_in, Decision::Deny);
+    assert_eq!(ended(&sign_in).await, Stage::Denied);
+
+    rules(
+        &world,
+        Rules {
+            code_seconds: 2,
+            ..Rules::default()
+        },
+    );
+    let (sign_in, joined) = parts.corp().sign_in(Peer::default()).await.unwrap();
+    assert!(!joined, "the one before is over");
+    assert_eq!(ended(&sign_in).await, Stage::Expired);
+    assert_eq!(parts.corp().overview().state, "needs-login");
+    let registered = world.cloud.state.calls().recent;
+    let count = registered
+        .iter()
+        .filter(|call| call.action == "RegisterClient")
+        .count();
+    assert_eq!(count, 1, "the client is kept");
+}
+
+#[tokio::test]
+async fn a_plea_to_slow_down_is_heeded() {
+    let world = World::start();
+    let parts = world.parts(&world.huawei(""));
+    let (sign_in, _) = parts.corp().sign_in(Peer::default()).await.unwrap();
+    // From now on the service wants more time than it said at first.
+    rules(
+        &world,
+        Rules {
+            interval_seconds: 3,
+            ..Rules::default()
+        },
+    );
+    tokio::time::sleep(Duration::from_millis(2_300)).await;
+    world.decide(&sign_in, Decision::Approve);
+    assert!(matches!(ended(&sign_in).await, Stage::SignedIn { .. }));
+    let polls = world.cloud.state.calls().recent;
+    let polls = polls
+        .iter()
+        .filter(|call| call.action == "CreateToken")
+        .count();
+    assert_eq!(polls, 3, "pending, slow down, granted");
+}
+
+#[tokio::test]
+async fn a_network_that_is_away_in_the_middle_delays_and_nothing_else() {
+    let world = World::start();
+    let parts = world.parts(&world.huawei(""));
+    let (sign_in, _) = parts.corp().sign_in(Peer::default()).await.unwrap();
+    world.cloud.pause().await;
+    world.decide(&sign_in, Decision::Approve);
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    assert!(sign_in.is_waiting());
+    world.cloud.resume().await.unwrap();
+    for kind in [FaultKind::Reset, FaultKind::Garbage, FaultKind::Status] {
+        let fault = Fault {
+            action: Some("CreateToken".into()),
+            ..Fault::new(kind)
+        };
+        world.cloud.state.push_fault(fault).unwrap();
+    }
+    assert!(matches!(ended(&sign_in).await, Stage::SignedIn { .. }));
+}
+
+#[tokio::test]
+async fn a_session_that_ended_needs_a_person_and_signing_in_again_mends_it() {
+    let world = World::start();
+    let config = world.huawei("");
+    let parts = world.parts(&config);
+    world.sign_in(&parts).await;
+    parts.obtain("a-read").await.unwrap();
+
+    world
+        .cloud
+        .state
+        .with_portal(credvend::emulator::Portal::end_sessions);
+    let refused = parts.obtain("a-read").await.unwrap_err();
+    assert_eq!(refused.class, Class::NeedsLogin);
+    assert!(refused.message.contains("credvend login corp"), "{refused}");
+    assert_eq!(parts.corp().overview().state, "needs-login");
+    assert_eq!(
+        parts.logins.notices(),
+        ["login `corp` needs somebody to sign in"]
+    );
+    let calls = world.cloud.state.calls().recent.len();
+    parts.obtain("b-read").await.unwrap_err();
+    assert_eq!(
+        world.cloud.state.calls().recent.len(),
+        calls,
+        "a dead token is not sent again"
+    );
+    assert_eq!(
+        world.parts(&config).corp().overview().state,
+        "needs-login",
+        "nor after a restart"
+    );
+
+    world.sign_in(&parts).await;
+    parts.obtain("a-read").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refresh_token_renews_without_a_person() {
+    let world = World::start();
+    rules(
+        &world,
+        Rules {
+            refresh_tokens: true,
+            absolute_times: true,
+            ..Rules::default()
+        },
+    );
+    let parts = world.parts(&world.huawei(""));
+    world.sign_in(&parts).await;
+    for _ in 0..2 {
+        world
+            .cloud
+            .state
+            .with_portal(credvend::emulator::Portal::end_sessions);
+        let (one, other) = tokio::join!(parts.obtain("a-read"), parts.obtain("b-read"));
+        one.unwrap();
+        other.unwrap();
+    }
+    let calls = world.cloud.state.calls().recent;
+    let tokens = calls.iter().filter(|it| it.action == "CreateToken").count();
+    assert_eq!(
+        tokens, 3,
+        "one for the code, one per renewal, however many roles ask"
+    );
+}
+
+#[tokio::test]
+async fn a_role_nobody_has_is_final_and_names_those_there_are() {
+    let world = World::start();
+    let config = world
+        .huawei("")
+        .replace("permission-set = \"admin\"", "permission-set = \"owner\"");
+    let parts = world.parts(&config);
+    world.sign_in(&parts).await;
+    let error = parts.obtain("a-admin").await.unwrap_err();
+    assert_eq!(error.class, Class::Final);
+    assert!(
+        error
+            .message
+            .contains("`owner`; there is `read-only`, `admin`"),
+        "{error}"
+    );
+    parts.obtain("a-read").await.unwrap();
+    assert_eq!(
+        parts.corp().overview().state,
+        "signed-in",
+        "the session is not to blame"
+    );
+}
+
+#[tokio::test]
+async fn the_list_shows_everything_behind_the_portal_and_logout_ends_it() {
+    let world = World::start();
+    let config = world.huawei("");
+    let parts = world.parts(&config);
+    world.sign_in(&parts).await;
+    let listed = parts.corp().list().await.unwrap();
+    let names: Vec<(String, usize)> = listed
+        .iter()
+        .map(|(account, sets)| (account.name.clone(), sets.len()))
+        .collect();
+    let expected = [("team-a", 2), ("team-b", 2), ("team-c", 1)];
+    assert_eq!(
+        names,
+        expected.map(|(name, count)| (name.to_owned(), count))
+    );
+
+    let said = parts.corp().log_out().await.unwrap();
+    assert_eq!(said, "ended at the cloud, and forgotten");
+    let now = credvend::clock::Clock::boot(&credvend::clock::SystemClock);
+    assert_eq!(
+        world.cloud.state.with_portal(|portal| portal.sessions(now)),
+        0
+    );
+    assert_eq!(
+        parts.corp().list().await.unwrap_err().class,
+        Class::NeedsLogin
+    );
+    assert_eq!(world.parts(&config).corp().overview().state, "needs-login");
+}
+
+#[tokio::test]
+async fn nothing_of_a_login_is_logged_or_told() {
+    capture_logs();
+    let world = World::start();
+    rules(
+        &world,
+        Rules {
+            refresh_tokens: true,
+            ..Rules::default()
+        },
+    );
+    let parts = world.parts(&world.huawei(""));
+    let (sign_in, _) = parts.corp().sign_in(Peer::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    world.decide(&sign_in, Decision::Approve);
+    ended(&sign_in).await;
+    let kept = std::fs::read_to_string(world.state_directory().join("login-corp.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    let mut secrets = vec![
+        sign_in.challenge.code.clone().unwrap(),
+        kept["session"]["token"].as_str().unwrap().to_owned(),
+        kept["session"]["refresh_token"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+        kept["client"]["secret"].as_str().unwrap().to_owned(),
+    ];
+    let obtained = parts.obtain("a-read").await.unwrap();
+    secrets.push(obtained.keys.secret_access_key.expose().to_owned());
+    secrets.push(obtained.keys.session_token.expose().to_owned());
+    let fault = Fault {
+        code: Some("IIC.1".into()),
+        message: Some(format!("bad token {}", secrets[1])),
+        ..Fault::new(FaultKind::ErrorCode)
+    };
+    world.cloud.state.push_fault(fault).unwrap();
+    let error = parts.obtain("b-read").await.unwrap_err();
+    let told = format!(
+        "{}{}{:?}{:?}{:?}{:?}",
+        logged(),
+        error.report(),
+        parts.corp(),
+        sign_in,
+        parts.corp().overview(),
+        obtained.keys
+    );
+    for secret in &secrets {
+        assert!(!told.contains(secret.as_str()), "found in {told}");
+    }
+    assert!(told.contains("signed in"), "something was logged");
+}
