@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::roles::Roles;
+use super::roles::{Roles, Watched};
 use crate::provider::secrets::Stamp;
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -19,16 +19,18 @@ pub(super) async fn watch(roles: &Roles) {
     loop {
         let watched = roles.watched_files();
         let mut now = BTreeMap::new();
-        for path in watched.iter().flat_map(|(_, files)| files) {
+        for (path, _) in watched.iter().flat_map(|watched| &watched.files) {
             if !now.contains_key(path) {
                 now.insert(path.clone(), Stamp::of(path));
             }
         }
-        for (handle, files) in &watched {
-            if files
-                .iter()
-                .any(|file| appeared_or_changed(file, &seen, &now))
-            {
+        for Watched { handle, files } in &watched {
+            let changed = files.iter().any(|(path, at_first)| {
+                // A file that is new here may have changed since its role first read it.
+                let before = seen.get(path).copied().unwrap_or(*at_first);
+                appeared_or_changed(before, now.get(path).copied().flatten())
+            });
+            if changed {
                 handle.secret_changed().await;
             }
         }
@@ -38,13 +40,6 @@ pub(super) async fn watch(roles: &Roles) {
 }
 
 /// A file that vanished is no news: what it held is still in memory where it is needed.
-fn appeared_or_changed(
-    file: &PathBuf,
-    seen: &BTreeMap<PathBuf, Option<Stamp>>,
-    now: &BTreeMap<PathBuf, Option<Stamp>>,
-) -> bool {
-    match (seen.get(file), now.get(file).copied().flatten()) {
-        (Some(before), Some(stamp)) => *before != Some(stamp),
-        (None, _) | (Some(_), None) => false,
-    }
+fn appeared_or_changed(before: Option<Stamp>, now: Option<Stamp>) -> bool {
+    now.is_some() && before != now
 }

@@ -15,6 +15,12 @@ use crate::listener::guard::{self, Head, Rules};
 use crate::listener::host::Hosts;
 use crate::listener::sock_diag::SockDiag;
 use crate::listener::token::Token;
+use crate::name::Name;
+use crate::observe::audit::{Audit, Denial};
+use crate::observe::metrics::{DeniedLabels, Metrics as Counters};
+
+/// The name of this address in metrics and audit events; no listener may have it.
+const NAME: &str = "metrics";
 
 /// The rules of one metrics address.
 #[derive(Debug)]
@@ -24,12 +30,20 @@ pub(super) struct MetricsAccess {
     admission: Admission,
     token: Option<Token>,
     kernel: Mutex<SockDiag>,
+    name: Name,
+    counters: Arc<Counters>,
+    audit: Arc<Audit>,
 }
 
 impl MetricsAccess {
     /// # Errors
     /// A sentence on a token that cannot be had.
-    pub(super) fn new(settings: &Metrics, clock: Arc<dyn Clock>) -> Result<Self, String> {
+    pub(super) fn new(
+        settings: &Metrics,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        audit: Arc<Audit>,
+    ) -> Result<Self, String> {
         // Unlike a listener's, this default is any local peer: nothing here vends.
         let allow = settings.allow.as_ref().unwrap_or(&Allow::AnyLocal);
         let address = Address::Tcp(settings.address);
@@ -46,6 +60,9 @@ impl MetricsAccess {
             admission: Admission::new(Some(allow), &address, own),
             token,
             kernel: Mutex::default(),
+            name: NAME.parse().expect("a name"),
+            counters,
+            audit,
         })
     }
 
@@ -65,19 +82,40 @@ impl MetricsAccess {
         };
         if let Err(violation) = guard::check(head_of_request, rules) {
             let status = violation.status();
+            self.denied(violation.reason(), Identity::NotAsked);
             return Err(error(status, violation.reason(), &violation.to_string()));
         }
-        if self.admission.needs_identity() && !self.admission.admits(self.ask_kernel(peer)) {
-            let message = "this user is not in `allow` of [metrics]";
-            return Err(error(StatusCode::FORBIDDEN, "not-allowed", message));
+        let mut identity = Identity::NotAsked;
+        if self.admission.needs_identity() {
+            identity = self.ask_kernel(peer);
+            if !self.admission.admits(identity) {
+                self.denied("peer", identity);
+                let message = "this user is not in `allow` of [metrics]";
+                return Err(error(StatusCode::FORBIDDEN, "not-allowed", message));
+            }
         }
         match &self.token {
             Some(token) if !presents(token, head) => {
+                self.denied("token", identity);
                 let message = "this address needs its token in the `Authorization` header";
                 Err(error(StatusCode::UNAUTHORIZED, "token", message))
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    fn denied(&self, reason: &'static str, identity: Identity) {
+        let labels = DeniedLabels {
+            listener: NAME.to_owned(),
+            reason: reason.to_owned(),
+        };
+        self.counters.denied.get_or_create(&labels).inc();
+        self.audit.denied(Denial {
+            listener: &self.name,
+            protocol: NAME,
+            peer: &identity.peer(),
+            reason,
+        });
     }
 
     fn ask_kernel(&self, peer: SocketAddr) -> Identity {

@@ -60,17 +60,20 @@ impl Operations for Operator {
             let running: Vec<_> = selected
                 .into_iter()
                 .map(|managed| {
-                    let name = managed.config.name.to_string();
-                    let task = tokio::spawn(async move { managed.handle.refresh().await });
-                    (name, task)
+                    let handle = managed.handle.clone();
+                    let task = tokio::spawn(async move { handle.refresh().await });
+                    (managed, task)
                 })
                 .collect();
             let mut roles = Vec::with_capacity(running.len());
-            for (role, task) in running {
+            for (managed, task) in running {
                 let reply = task
                     .await
                     .unwrap_or_else(|error| RefreshReply::Failed(error.to_string()));
-                roles.push(outcome(role, reply));
+                let now = self.0.clock.boot();
+                let view = managed.handle.role().view();
+                let held = view.valid(now).map(|held| held.shown_expiry);
+                roles.push(outcome(managed.config.name.to_string(), reply, held));
             }
             Ok(Refreshed {
                 version: VERSION,
@@ -202,28 +205,27 @@ impl Daemon {
     }
 }
 
-fn outcome(role: String, reply: RefreshReply) -> RefreshOutcome {
-    let (result, message, expiry) = match reply {
-        RefreshReply::Refreshed { shown_expiry } => ("refreshed", None, Some(shown_expiry)),
-        RefreshReply::Unchanged { shown_expiry } => (
+/// How it went with one role; `held` is the shown expiry of what is held now, failed or not.
+fn outcome(role: String, reply: RefreshReply, held: Option<SystemTime>) -> RefreshOutcome {
+    let (result, message) = match reply {
+        RefreshReply::Refreshed { .. } => ("refreshed", None),
+        RefreshReply::Unchanged { .. } => (
             "refreshed",
             Some("its source repeated the set that is held".to_owned()),
-            Some(shown_expiry),
         ),
-        RefreshReply::Failed(why) => ("failed", Some(why), None),
+        RefreshReply::Failed(why) => ("failed", Some(why)),
         RefreshReply::TooSoon(wait) => (
             "too-soon",
             Some(format!(
                 "asked for again too soon; wait {} s",
                 wait.as_secs() + 1
             )),
-            None::<SystemTime>,
         ),
     };
     RefreshOutcome {
         role,
         result: result.to_owned(),
         message,
-        expires_at: expiry.map(rfc3339_seconds),
+        expires_at: held.map(rfc3339_seconds),
     }
 }

@@ -50,6 +50,7 @@ pub(super) struct Daemon {
     pub(super) roles: Roles,
     pub(super) logins: Arc<Logins>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) audit: Arc<Audit>,
     pub(super) plane: DataPlane,
     pub(super) surfaces: Surfaces,
     pub(super) keeper: Keeper,
@@ -105,11 +106,12 @@ impl Daemon {
             jumps: jump_seen,
             draw: fastrand::f64,
         };
+        let audit = Arc::new(Audit::new(Arc::clone(&clock)));
         let mut context = Context::new(
             Arc::clone(&store),
             Arc::clone(&clock),
             Arc::clone(&metrics),
-            Arc::new(Audit::new(Arc::clone(&clock))),
+            Arc::clone(&audit),
         );
         context.metadata_tokens = MetadataTokens::with_key(kept.keyring().token.clone());
         let keeper = Keeper::new(kept, Arc::clone(&clock), changed);
@@ -155,6 +157,7 @@ impl Daemon {
             reloading: tokio::sync::Mutex::default(),
             last_reload_succeeded: AtomicBool::new(true),
             metrics,
+            audit,
             clock,
         })
     }
@@ -225,7 +228,9 @@ impl Daemon {
             .filter(|listener| listener.state == State::Failed)
             .map(|listener| listener.name.as_str())
             .collect();
-        status_line(words, &failed)
+        let mut line = vec![status_line(words, &failed)];
+        line.extend(self.logins.notices());
+        line.join(", ")
     }
 
     pub(super) fn reload_ended(&self, well: bool) {

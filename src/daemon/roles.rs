@@ -13,6 +13,7 @@ use crate::credentials::CredentialSet;
 use crate::login::Logins;
 use crate::name::Name;
 use crate::observe::metrics::EndpointLabels;
+use crate::provider::secrets::Stamp;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
 use crate::refresh::{Handle, Refresher, Settings, Shared};
@@ -41,7 +42,16 @@ struct Entry {
     config: model::Role,
     handle: Handle,
     provider: Arc<dyn Provider>,
+    /// The files behind the provider as they were before it first read them.
+    files: Vec<(PathBuf, Option<Stamp>)>,
     stop: CancellationToken,
+}
+
+/// One role's files, each as it was before the role first read it.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) handle: Handle,
+    pub(super) files: Vec<(PathBuf, Option<Stamp>)>,
 }
 
 /// One role as others in the daemon deal with it.
@@ -114,6 +124,7 @@ impl Roles {
                 .is_some_and(|now| Arc::ptr_eq(now.handle.role(), entry.handle.role()));
             if !stays {
                 entry.stop.cancel();
+                entry.handle.role().superseded();
             }
             if !new.contains_key(name) {
                 self.shared.metrics.forget_role(name.as_str());
@@ -193,10 +204,13 @@ impl Roles {
 
     /// Files whose change concerns a role.
     #[must_use]
-    pub(super) fn watched_files(&self) -> Vec<(Handle, Vec<PathBuf>)> {
+    pub(super) fn watched_files(&self) -> Vec<Watched> {
         lock(&self.entries)
             .values()
-            .map(|entry| (entry.handle.clone(), entry.provider.watched_files()))
+            .map(|entry| Watched {
+                handle: entry.handle.clone(),
+                files: entry.files.clone(),
+            })
             .collect()
     }
 
@@ -228,6 +242,7 @@ impl Roles {
         ));
         lock(&self.sources).insert(role.name.clone(), Arc::clone(&state));
         let provider = provider::build(role, &self.context);
+        let files = stamped(&*provider);
         let settings = Settings {
             provider: Arc::clone(&provider),
             tuning: tuning(role),
@@ -245,6 +260,7 @@ impl Roles {
             config: role.clone(),
             handle,
             provider,
+            files,
             stop,
         }
     }
@@ -252,14 +268,15 @@ impl Roles {
     fn keep(&self, entry: &Entry, role: &model::Role, started: &BTreeMap<Name, Entry>) -> Entry {
         let same = entry.config == *role;
         debug_assert!(source(role, started).is_some() == role_source(role).is_some());
+        if same {
+            // What a provider has learned, it keeps where nothing changed.
+            return entry.clone();
+        }
+        let provider = provider::build(role, &self.context);
         Entry {
             config: role.clone(),
-            // What a provider has learned, it keeps where nothing changed.
-            provider: if same {
-                Arc::clone(&entry.provider)
-            } else {
-                provider::build(role, &self.context)
-            },
+            files: stamped(&*provider),
+            provider,
             ..entry.clone()
         }
     }
@@ -283,6 +300,16 @@ fn settings(entry: &Entry, entries: &BTreeMap<Name, Entry>) -> Settings {
         lazy: entry.config.lazy,
         source: source(&entry.config, entries),
     }
+}
+
+fn stamped(provider: &dyn Provider) -> Vec<(PathBuf, Option<Stamp>)> {
+    let files = provider.watched_files().into_iter();
+    files
+        .map(|path| {
+            let stamp = Stamp::of(&path);
+            (path, stamp)
+        })
+        .collect()
 }
 
 fn tuning(role: &model::Role) -> Tuning {

@@ -180,7 +180,10 @@ impl Daemon {
         self.plane.drain(grace).await;
         // A set that arrived meanwhile is kept, too.
         self.keeper.flush(&self.roles).await;
-        info!(took_ms = begun.elapsed().as_millis(), "stopped");
+        info!(
+            took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "stopped"
+        );
     }
 
     /// Roles of a login whose session changed try again at once.
@@ -229,6 +232,7 @@ fn behind(daemon: &Arc<Daemon>) -> Behind {
         metrics: Arc::clone(&daemon.metrics),
         health: Arc::clone(&daemon.health),
         clock: Arc::clone(&daemon.clock),
+        audit: Arc::clone(&daemon.audit),
     }
 }
 

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -19,13 +19,14 @@ use crate::admin::{Operations, metrics_server, server};
 use crate::clock::Clock;
 use crate::config::model::{Admin, Config, Metrics as MetricsAddress, Principals};
 use crate::listener::{Inherited, SocketFile};
+use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 
 /// Their names at the service manager: no listener can be called so.
 const ADMIN: &str = "admin";
 const METRICS: &str = "metrics";
 /// Pause between attempts to open a way in.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_secs(2);
 /// How long a way in may take to let its answers finish when it is closed.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -48,6 +49,7 @@ pub(super) struct Behind {
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) audit: Arc<Audit>,
 }
 
 /// One way in that is kept open as configured.
@@ -69,8 +71,37 @@ struct Sockets {
     metrics: Mutex<Inherited>,
     /// Of the admin socket that is open.
     admin_file: Mutex<Option<SocketFile>>,
-    /// Whether the process is about to end: then sockets may outlive whoever lets go of them.
-    is_stopping: AtomicBool,
+}
+
+impl Sockets {
+    /// The admin socket is to be elsewhere, or otherwise.
+    fn release_admin(&self) {
+        *lock(&self.admin_file) = None;
+        lock(&self.admin).release(ADMIN);
+    }
+}
+
+/// What the task behind one way in needs to know.
+#[derive(Debug)]
+struct Keeping<S> {
+    settings: S,
+    /// Told once that the way in is open, or that it cannot be opened.
+    tried: Option<oneshot::Sender<()>>,
+    stop: CancellationToken,
+}
+
+impl<S> Keeping<S> {
+    fn has_tried(&mut self) {
+        if let Some(tried) = self.tried.take() {
+            let _gone = tried.send(());
+        }
+    }
+
+    /// Waits before the next try; `None` if there is to be none.
+    async fn pause(&mut self) -> Option<()> {
+        self.has_tried();
+        self.stop.run_until_cancelled(sleep(RETRY)).await
+    }
 }
 
 impl Surfaces {
@@ -103,23 +134,24 @@ impl Surfaces {
             (&open.socket, &open.access) == (&wanted.socket, &wanted.access)
         };
         let admin = config.admin.clone();
-        self.change(&self.admin, Some(admin), same_socket, |settings, stop| {
+        let release = || self.sockets.release_admin();
+        self.change(&self.admin, Some(admin), same_socket, release, |keeping| {
             let (sockets, troubles) = (Arc::clone(&self.sockets), Arc::clone(&self.troubles));
-            keep_admin(behind.clone(), sockets, settings, troubles, stop)
+            keep_admin(behind.clone(), sockets, troubles, keeping)
         })
         .await;
         let same = |open: &MetricsAddress, wanted: &MetricsAddress| open == wanted;
         let metrics = config.metrics.clone();
-        self.change(&self.metrics, metrics, same, |settings, stop| {
+        let release = || lock(&self.sockets.metrics).release(METRICS);
+        self.change(&self.metrics, metrics, same, release, |keeping| {
             let (sockets, troubles) = (Arc::clone(&self.sockets), Arc::clone(&self.troubles));
-            keep_metrics(behind.clone(), sockets, settings, troubles, stop)
+            keep_metrics(behind.clone(), sockets, troubles, keeping)
         })
         .await;
     }
 
     /// Stops accepting; answers under way are finished by their own tasks.
     pub(super) fn stop(&self) {
-        self.sockets.is_stopping.store(true, Ordering::Relaxed);
         let file = lock(&self.sockets.admin_file).take();
         if let Some(file) = file {
             file.leave();
@@ -145,7 +177,8 @@ impl Surfaces {
         place: &Mutex<Option<Open<S>>>,
         wanted: Option<S>,
         same: impl Fn(&S, &S) -> bool,
-        keep: impl FnOnce(S, CancellationToken) -> F,
+        release: impl FnOnce(),
+        keep: impl FnOnce(Keeping<S>) -> F,
     ) where
         S: Clone,
         F: Future<Output = ()> + Send + 'static,
@@ -164,15 +197,24 @@ impl Surfaces {
             // The address must be free before it is bound again; a reload is served over the
             // admin socket itself, whose own answer may outlast this.
             let _closed_or_late = tokio::time::timeout(CLOSING, old.task).await;
+            // Here and not at the end of that task, which may come after the next has opened.
+            release();
         }
         let Some(settings) = wanted else { return };
         let stop = CancellationToken::new();
-        let task = tokio::spawn(keep(settings.clone(), stop.clone()));
+        let (tried, first) = oneshot::channel();
+        let task = tokio::spawn(keep(Keeping {
+            settings: settings.clone(),
+            tried: Some(tried),
+            stop: stop.clone(),
+        }));
         *lock(place) = Some(Open {
             settings,
             stop,
             task,
         });
+        // Who asked for this may go on to use it.
+        let _open_or_in_trouble = first.await;
     }
 }
 
@@ -194,28 +236,24 @@ impl Troubles {
 async fn keep_admin(
     behind: Behind,
     sockets: Arc<Sockets>,
-    settings: Admin,
     troubles: Arc<Troubles>,
-    stop: CancellationToken,
+    mut keeping: Keeping<Admin>,
 ) {
     const WHAT: &str = "the admin socket cannot be opened";
     loop {
+        let settings = &keeping.settings;
         let opened = lock(&sockets.admin).unix(ADMIN, &settings.socket, &settings.access);
         match opened {
             Ok((listener, file)) => {
                 troubles.over(WHAT);
                 *lock(&sockets.admin_file) = Some(file);
+                keeping.has_tried();
                 let (operations, operators) = (behind.operations, behind.operators);
-                server::serve(listener, operations, operators, stop).await;
-                if !sockets.is_stopping.load(Ordering::Relaxed) {
-                    *lock(&sockets.admin_file) = None;
-                    lock(&sockets.admin).release(ADMIN);
-                }
-                return;
+                return server::serve(listener, operations, operators, keeping.stop).await;
             }
             Err(error) => troubles.tell(WHAT, &error),
         }
-        if stop.run_until_cancelled(sleep(RETRY)).await.is_none() {
+        if keeping.pause().await.is_none() {
             return;
         }
     }
@@ -224,13 +262,18 @@ async fn keep_admin(
 async fn keep_metrics(
     behind: Behind,
     sockets: Arc<Sockets>,
-    settings: MetricsAddress,
     troubles: Arc<Troubles>,
-    stop: CancellationToken,
+    mut keeping: Keeping<MetricsAddress>,
 ) {
     const WHAT: &str = "the metrics address cannot be opened";
     loop {
-        let access = MetricsAccess::new(&settings, Arc::clone(&behind.clock));
+        let settings = &keeping.settings;
+        let access = MetricsAccess::new(
+            settings,
+            Arc::clone(&behind.clock),
+            Arc::clone(&behind.metrics),
+            Arc::clone(&behind.audit),
+        );
         let opened = access.and_then(|access| {
             let listener = lock(&sockets.metrics).tcp(METRICS, settings.address);
             let listener = listener.map_err(|error| error.to_string())?;
@@ -240,16 +283,14 @@ async fn keep_metrics(
             Ok((listener, access)) => {
                 troubles.over(WHAT);
                 let guard = move |peer: SocketAddr, head: &_| access.check(peer, head);
+                keeping.has_tried();
                 let (metrics, health) = (behind.metrics, behind.health);
-                metrics_server::serve(listener, metrics, health, guard, stop).await;
-                if !sockets.is_stopping.load(Ordering::Relaxed) {
-                    lock(&sockets.metrics).release(METRICS);
-                }
-                return;
+                let stop = keeping.stop;
+                return metrics_server::serve(listener, metrics, health, guard, stop).await;
             }
             Err(error) => troubles.tell(WHAT, &error),
         }
-        if stop.run_until_cancelled(sleep(RETRY)).await.is_none() {
+        if keeping.pause().await.is_none() {
             return;
         }
     }

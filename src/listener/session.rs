@@ -203,7 +203,7 @@ impl Session {
         let Waiting {
             protocol,
             method,
-            role,
+            mut role,
             limit,
             has,
         } = waiting;
@@ -213,12 +213,20 @@ impl Session {
         loop {
             let now = self.live.context.clock.boot();
             {
-                let view = role.read(now);
-                // Whoever was let in before the wait may not be any more.
+                // Whoever was let in before the wait may not be any more, and what was served
+                // may be gone or another role by the same name.
                 let rules = self.live.rules.load();
                 if !rules.admission.admits(self.identity) {
                     return self.refuse_peer(&rules, "/");
                 }
+                let Some(in_force) = self.role(&rules, role.name().as_str()) else {
+                    return self.no_such_role(protocol);
+                };
+                if !Arc::ptr_eq(&in_force, &role) {
+                    publications = in_force.subscribe();
+                    role = in_force;
+                }
+                let view = role.read(now);
                 match view.valid(now) {
                     Some(held)
                         if !has

@@ -1,6 +1,6 @@
 //! Secrets that live outside the configuration: `file:PATH`, `env:NAME`, `systemd:NAME`.
 //!
-//! Files are read again when they change (told by inode, size and modification time), so a
+//! Files are read again when they change (told by inode, size and the times of the last changes), so a
 //! rotated key is picked up without a reload. The environment is read once, at start.
 
 use std::fmt;
@@ -110,6 +110,8 @@ pub struct Stamp {
     inode: u64,
     size: u64,
     modified_ns: i128,
+    /// Also of its owner and mode: whoever makes a file readable wants it read.
+    changed_ns: i128,
 }
 
 impl Stamp {
@@ -121,6 +123,7 @@ impl Stamp {
             inode: meta.ino(),
             size: meta.size(),
             modified_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+            changed_ns: i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()),
         })
     }
 }

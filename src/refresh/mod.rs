@@ -6,6 +6,7 @@
 //! show      what is told about a set, and when that changes: pure
 //! state     where a role stands, and what each event makes of it
 //! command   what a refresher is told, and the way to tell it
+//! source    how the role that another one signs with stands towards it
 //! attempt   one attempt: budget, time limit, immediate corrections, expected account
 //! refresher the loop around them; the role's only writer
 //! ```
@@ -16,6 +17,7 @@ pub mod command;
 mod gauges;
 pub mod refresher;
 pub mod show;
+mod source;
 pub mod state;
 
 #[cfg(test)]

@@ -12,17 +12,19 @@ use super::adopt::{self, Circumstances, Verdict};
 use super::attempt::{Attempt, Outcome};
 use super::command::{Command, Handle, RefreshReply, Settings};
 use super::gauges;
-
+use super::source::{self, Standing};
 use super::state::{Moment, State};
 use crate::clock::{BootTime, Clock, RECHECK, jumps};
 use crate::credentials::{CredentialSet, Obtained, shortened};
 use crate::observe::metrics::Metrics;
-use crate::provider::error::ProviderError;
+use crate::provider::error::{Class, ProviderError};
 use crate::schedule;
 use crate::store::{Held, Refresh, Role};
 
 /// `refresh` acts on a role at most this often.
 const FORCED_PAUSE: Duration = Duration::from_secs(10);
+/// How long a role waits for the first set of its source before it looks again.
+const SOURCE_PATIENCE: Duration = Duration::from_secs(1);
 /// A lazy role rests after this long without a request.
 const LAZY_REST: Duration = Duration::from_hours(1);
 
@@ -50,6 +52,8 @@ pub struct Refresher {
     commands: mpsc::Receiver<Command>,
     state: State,
     last_forced: Option<BootTime>,
+    /// How the source stood when there was nothing to sign with; any change is worth an attempt.
+    waits_for_source: Option<Standing>,
     /// What was published last, so that each change is told once.
     announced: Held,
 }
@@ -70,6 +74,7 @@ impl Refresher {
             shared,
             commands,
             last_forced: None,
+            waits_for_source: None,
             announced: Held::None,
         };
         (refresher, handle)
@@ -103,6 +108,9 @@ impl Refresher {
                 self.publish();
             } else if let Some(later) = self.spread_after_resume(now) {
                 self.state.due = later;
+            } else if self.source_is_on_its_way() {
+                self.state.due = now + SOURCE_PATIENCE;
+                self.publish();
             } else {
                 self.attempt(Vec::new()).await;
             }
@@ -113,18 +121,14 @@ impl Refresher {
 
     async fn wait(&mut self) {
         let pause = self.pause(Some(self.state.due));
-        let source = self
-            .settings
-            .source
-            .clone()
-            .filter(|_| self.state.waits_for_source);
+        let source = self.settings.source.clone().zip(self.waits_for_source);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.role.demand.notified() => self.on_demand(),
             // Without a sender the clock is simply not watched.
             Ok(()) = self.shared.jumps.changed() => {}
-            () = has_credentials(source, &*self.shared.clock) => {
-                self.state.waits_for_source = false;
+            () = source::changes(source, &*self.shared.clock) => {
+                self.waits_for_source = None;
                 self.state.due = self.now();
             }
             Some(command) = self.commands.recv() => self.on_command(command).await,
@@ -202,6 +206,21 @@ impl Refresher {
         self.settings.lazy
             && self.state.last_start.is_some()
             && now.since(self.role.last_read()) > LAZY_REST
+    }
+
+    /// Whether the first set of the source is still to come, which is no failure of ours. Asks
+    /// for it, as the source may be lazy.
+    fn source_is_on_its_way(&mut self) -> bool {
+        let Some(source) = &self.settings.source else {
+            return false;
+        };
+        let standing = Standing::of(source, &*self.shared.clock);
+        let waits = standing == Standing::OnItsWay && self.state.remaining(self.now()).is_none();
+        if waits {
+            drop(source.role().read(self.now()));
+            self.waits_for_source = Some(standing);
+        }
+        waits
     }
 
     /// An attempt long overdue means that the machine slept; wait a little, drawn once.
@@ -291,6 +310,7 @@ impl Refresher {
         let draw = (self.shared.draw)();
         let timing = self.settings.timing();
         self.state.succeeded(&self.role, verdict, timing, draw, at);
+        self.waits_for_source = None;
         let shown_expiry = self.state.shown_expiry().unwrap_or(at.wall);
         if repeated {
             return RefreshReply::Unchanged { shown_expiry };
@@ -310,7 +330,15 @@ impl Refresher {
 
     fn failed(&mut self, error: &ProviderError, at: Moment) -> RefreshReply {
         let draw = (self.shared.draw)();
-        let pause = self.state.failed(error, draw, at);
+        let standing = match &self.settings.source {
+            Some(source) if error.class == Class::SourceUnavailable => {
+                Some(Standing::of(source, &*self.shared.clock))
+            }
+            Some(_) | None => None,
+        };
+        self.waits_for_source = standing;
+        let with_source = standing.map(Standing::of_dependent);
+        let pause = self.state.failed(error, with_source, draw, at);
         let message = error.report();
         warn!(
             error = message,
@@ -367,20 +395,6 @@ impl Refresher {
         Moment {
             now: self.shared.clock.boot(),
             wall: self.shared.clock.wall(),
-        }
-    }
-}
-
-/// Resolves when the source role holds something valid; never without one. Subscribes before
-/// looking, so that no change is missed.
-async fn has_credentials(source: Option<Handle>, clock: &dyn Clock) {
-    let Some(source) = source else {
-        return std::future::pending().await;
-    };
-    let mut changes = source.role().subscribe();
-    while source.role().view().valid(clock.boot()).is_none() {
-        if changes.changed().await.is_err() {
-            return std::future::pending().await;
         }
     }
 }

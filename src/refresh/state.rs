@@ -40,8 +40,6 @@ pub struct State {
     pub due: BootTime,
     /// When the last attempt started.
     pub last_start: Option<BootTime>,
-    /// Whether the source role's next set is worth an attempt at once.
-    pub waits_for_source: bool,
     failure: Option<Failure>,
     failures: u32,
     /// Whether the last attempt failed, which lets the margin go early.
@@ -76,7 +74,6 @@ impl State {
             },
             due: at.now,
             last_start: None,
-            waits_for_source: false,
             failure: None,
             failures: 0,
             last_failed: false,
@@ -148,7 +145,13 @@ impl State {
     #[must_use]
     pub fn next_change(&self, now: BootTime) -> Option<BootTime> {
         let current = self.current.as_ref()?;
+        let told = current.snapshot.told_remaining(now);
+        // a moment later, so that it has come true
+        let told_is_over = (!told.is_zero()).then(|| now + told + Duration::from_millis(1));
         show::next_change(&current.set, &current.plan, current.shown.margin, now)
+            .into_iter()
+            .chain(told_is_over)
+            .min()
     }
 
     /// An attempt starts.
@@ -186,7 +189,6 @@ impl State {
         self.failure = None;
         self.failures = 0;
         self.last_failed = false;
-        self.waits_for_source = false;
         self.last_success = Some(at.wall);
         match verdict {
             Verdict::Adopt(set) => self.adopt(role, set, timing, draw, at),
@@ -238,12 +240,18 @@ impl State {
         });
     }
 
-    /// An attempt failed. Returns the pause until the next.
-    pub fn failed(&mut self, error: &ProviderError, draw: f64, at: Moment) -> Duration {
+    /// An attempt failed. `with_source` is what a role becomes whose source has nothing for it.
+    /// Returns the pause until the next.
+    pub fn failed(
+        &mut self,
+        error: &ProviderError,
+        with_source: Option<Refresh>,
+        draw: f64,
+        at: Moment,
+    ) -> Duration {
         let remaining = self.remaining(at.now);
         self.failures = self.failures.saturating_add(1);
         self.last_failed = true;
-        self.waits_for_source = error.class == Class::SourceUnavailable;
         let own = |throttled| schedule::backoff(self.failures, throttled, remaining, draw);
         let (refresh, pause) = match error.class {
             Class::Throttled {
@@ -259,6 +267,11 @@ impl State {
             | Class::SourceUnavailable => (Refresh::Retrying, own(false)),
             Class::DurationTooLong | Class::Final => (Refresh::Failing, schedule::FAILING_PAUSE),
             Class::NeedsLogin => (Refresh::NeedsLogin, schedule::FAILING_PAUSE),
+        };
+        let (refresh, pause) = match with_source {
+            // The source's next change is heard of; until then there is nothing to try.
+            Some(refresh) if refresh.needs_somebody() => (refresh, schedule::FAILING_PAUSE),
+            Some(_) | None => (refresh, pause),
         };
         self.refresh = refresh;
         self.due = at.now + pause;

@@ -69,6 +69,16 @@ impl Snapshot {
     pub fn shown_remaining(&self, now: BootTime) -> Duration {
         self.set.remaining(now).saturating_sub(self.margin)
     }
+
+    /// Life left until the expiry that is told, which is in whole seconds: what is told must not
+    /// lie in the past of whoever reads it.
+    #[must_use]
+    pub fn told_remaining(&self, now: BootTime) -> Duration {
+        let since_epoch = self.shown_expiry.duration_since(SystemTime::UNIX_EPOCH);
+        let fraction = since_epoch.map_or(0, |since| since.subsec_nanos());
+        self.shown_remaining(now)
+            .saturating_sub(Duration::from_nanos(fraction.into()))
+    }
 }
 
 /// How refreshing stands.
@@ -144,11 +154,11 @@ impl View {
     /// The snapshot, if it may be served now.
     #[must_use]
     pub fn valid(&self, now: BootTime) -> Option<&Arc<Snapshot>> {
-        let held = self.held.as_ref().filter(|held| held.set.is_valid(now))?;
-        match &held.bare {
-            Some(bare) if held.shown_remaining(now).is_zero() => Some(bare),
-            Some(_) | None => Some(held),
-        }
+        let held = self.held.as_ref()?;
+        [Some(held), held.bare.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|shown| !shown.told_remaining(now).is_zero())
     }
 
     /// What is held, in one word.
@@ -219,6 +229,11 @@ impl Role {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Another role has taken its place, or none: wakes everybody who waits.
+    pub(crate) fn superseded(&self) {
+        self.changes.send_modify(|count| *count += 1);
     }
 
     /// Swaps in another view and wakes everybody who waits. For the role's refresher alone.

@@ -5,6 +5,7 @@
 mod admin;
 mod binary;
 mod config_errors;
+mod daemon;
 mod emulator;
 mod huawei;
 mod listeners;

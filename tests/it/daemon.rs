@@ -1,0 +1,14 @@
+//! The whole program: the real binary with real sockets, beside an emulated cloud.
+
+mod alone;
+mod cold;
+mod dev;
+mod everyday;
+mod faults;
+mod outage;
+mod records;
+mod reloads;
+mod secrets;
+mod site;
+mod stopping;
+mod strangers;

@@ -1,0 +1,135 @@
+//! Those who may not: other users, and a second daemon on the same sockets.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::site::{ADMIN, Site, assumed, base, socket};
+use crate::support::Ended;
+
+/// Nobody the tests or the daemon run as.
+const STRANGER: u32 = 54_322;
+
+/// The program run by a stranger, who can reach the sockets and read the configuration.
+async fn as_stranger(site: &Site, arguments: &[&str]) -> Ended {
+    let program = site.path("credvend");
+    let built = assert_cmd::cargo::cargo_bin!("credvend");
+    if !program.exists() {
+        fs::hard_link(built, &program)
+            .or_else(|_| fs::copy(built, &program).map(drop))
+            .unwrap();
+    }
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env("CREDVEND_CONFIG", site.config())
+        .uid(STRANGER)
+        .gid(STRANGER);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_may_read_the_status_and_nothing_else() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can become another user");
+        return;
+    }
+    let site = Site::new();
+    let text = [
+        base().replace(ADMIN, &format!("{ADMIN}mode = \"0666\"\n")),
+        assumed("app", "ops", "app", ""),
+        socket("app", &["app"]) + "mode = \"0666\"\nallow = { users = [\"root\"] }\n",
+        "[listener.tcp]\naddress = \"{ip}:9470\"\nroles = [\"app\"]\n".into(),
+    ]
+    .concat();
+    site.configure(&text);
+    for path in [site.dir().to_owned(), site.config()] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let daemon = site.start().await;
+    let status = as_stranger(&site, &["status", "--json"]).await;
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert!(
+        serde_json::from_str::<Value>(&status.stdout).is_ok(),
+        "{status:?}"
+    );
+    for command in [
+        &["refresh"][..],
+        &["reload"],
+        &["forget", "--all"],
+        &["whoami", "app"],
+    ] {
+        let ended = as_stranger(&site, command).await;
+        assert_eq!(ended.code, Some(77), "{command:?}: {ended:?}");
+        assert!(
+            ended.stderr.contains(&format!("uid {STRANGER}")),
+            "{command:?}: {ended:?}"
+        );
+        assert_eq!(ended.stdout, "", "{command:?}");
+    }
+    // Neither of the two listeners lets a stranger in, each by its own rule.
+    let get = as_stranger(&site, &["get", "app"]).await;
+    assert_eq!(get.code, Some(77), "{get:?}");
+    assert!(
+        get.stderr
+            .contains(&format!("uid {STRANGER} is not allowed")),
+        "{get:?}"
+    );
+    assert_eq!(get.stdout, "");
+    site.says(&["get", "app"], 0).await;
+
+    let denied = daemon.lines("credvend::audit");
+    let by_stranger = format!("uid={STRANGER}");
+    for part in [
+        "action=refresh",
+        "action=reload",
+        "action=forget",
+        "action=denied",
+    ] {
+        assert!(
+            denied
+                .iter()
+                .any(|line| line.contains(part) && line.contains(&by_stranger)),
+            "{part} in {denied:#?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_second_daemon_takes_nothing_from_the_first() {
+    let site = Site::new();
+    site.configure(
+        &[
+            base(),
+            assumed("app", "ops", "app", ""),
+            socket("app", &["app"]),
+        ]
+        .concat(),
+    );
+    let mut first = site.start().await;
+    let ended = site.run(&["run"]).await;
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    let message = ended.stderr.lines().last().unwrap_or_default();
+    assert!(message.contains("app.sock"), "{ended:?}");
+    assert!(message.contains("in use"), "{ended:?}");
+    site.set("app", "app").await;
+    site.says(&["status", "--check"], 0).await;
+
+    // Killed without a chance to tidy up, it leaves nothing that stands in the way.
+    first.signal(Signal::KILL);
+    first.end().await;
+    assert!(site.path("app.sock").exists());
+    let _next = site.start().await;
+    site.set("app", "app").await;
+}
