@@ -14,6 +14,9 @@ pub enum Cloud {
 }
 
 impl Cloud {
+    /// Every cloud, in the order of their names.
+    pub const ALL: [Self; 2] = [Self::Huawei, Self::Tencent];
+
     /// As written in the configuration and in native answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -54,7 +54,7 @@ impl Served {
         if role != *asked_for {
             return Err("credentials of another role");
         }
-        let cloud = [Cloud::Tencent, Cloud::Huawei]
+        let cloud = Cloud::ALL
             .into_iter()
             .find(|cloud| cloud.as_str() == native.cloud)
             .ok_or("`cloud` is none that is known")?;

@@ -238,7 +238,7 @@ fn short_sessions(listener: &Listener, role: &Role, findings: &Findings<'_>) {
 }
 
 fn foreign_protocol(listener: &Listener, role: &Role, findings: &Findings<'_>) {
-    for cloud in [Cloud::Huawei, Cloud::Tencent] {
+    for cloud in Cloud::ALL {
         let protocol = metadata_protocol(cloud);
         if cloud != role.cloud && listener.protocols.contains(&protocol) {
             findings.warning_at(
