@@ -103,11 +103,31 @@ pub(super) enum Command {
     /// At the cloud where it offers that, and here. Held credentials are served to their end.
     Logout(Logout),
 
+    /// Lead TCP clients inside a container to a mounted socket
+    ///
+    /// Stock SDKs speak TCP to it, it speaks to a listener's Unix socket. Whoever shares the
+    /// container's network is let in.
+    Bridge(Bridge),
+
     /// Print a shell's completions
     Completions(Completions),
 
     /// Print the man page
     Man(Man),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Bridge {
+    /// A listener's Unix socket; mount its directory, not the file
+    pub(super) socket: PathBuf,
+
+    /// Where to listen: a loopback address
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9470")]
+    pub(super) listen: SocketAddr,
+
+    /// The token that container paths need; created if absent, read otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(super) token: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -221,7 +241,8 @@ pub(super) struct Whoami {
 #[derive(Args, Debug)]
 pub(super) struct Login {
     /// Which login of the configuration
-    pub(super) login: Name,
+    #[arg(value_name = "LOGIN")]
+    pub(super) name: Name,
 
     /// Show accounts and permission sets behind it instead
     #[arg(long, conflicts_with = "browser")]
@@ -239,7 +260,8 @@ pub(super) struct Login {
 #[derive(Args, Debug)]
 pub(super) struct Logout {
     /// Which login of the configuration
-    pub(super) login: Name,
+    #[arg(value_name = "LOGIN")]
+    pub(super) name: Name,
 }
 
 #[derive(Args, Debug)]

@@ -32,7 +32,7 @@ const LIST_TIMEOUT: Duration = Duration::from_mins(5);
 /// Signs in, or lists what is behind the session.
 pub(super) async fn login(config: &Path, arguments: &Login) -> Result<Exit, Failure> {
     let request = LoginQuestion {
-        login: arguments.login.to_string(),
+        login: arguments.name.to_string(),
     };
     if arguments.list {
         return list(config, &request, arguments.toml).await;
@@ -292,7 +292,7 @@ fn quoted(text: &str) -> String {
 /// Ends a session.
 pub(super) async fn logout(config: &Path, arguments: &Logout) -> Result<Exit, Failure> {
     let request = LoginQuestion {
-        login: arguments.login.to_string(),
+        login: arguments.name.to_string(),
     };
     let done: LoggedOut = post(config, "logout", &request, BEGIN_TIMEOUT).await?;
     output::result(&output::printable(&format!(

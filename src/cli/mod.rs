@@ -5,6 +5,7 @@
 //! `credvend: …` with an optional `hint: …` below. None of them contacts a cloud itself.
 
 mod args;
+mod bridge;
 mod check;
 mod dev;
 mod emulate;
@@ -72,6 +73,7 @@ fn explain(error: &clap::Error) -> Exit {
 fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
     let config: &Path = &arguments.config;
     match &arguments.command {
+        Command::Bridge(it) => block_on(bridge::bridge(&it.socket, it.listen, it.token.as_ref())),
         Command::Check(it) => block_on(check::check(config, it)),
         Command::Dev => dev::dev(),
         Command::Run => {

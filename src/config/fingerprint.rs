@@ -48,7 +48,11 @@ fn describe(
         }
         None => {}
     }
-    match &role.provider {
+    settings(&role.provider, fields);
+}
+
+fn settings(provider: &Provider, fields: &mut Fields) {
+    match provider {
         Provider::HuaweiAgencyCredentials(it) => {
             fields.add("agency-name", &it.agency_name);
             match &it.delegating {

@@ -72,7 +72,6 @@ fn read(
     })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "readers of portals have one type")]
 fn huawei_portal(table: &mut Table<'_, '_>, upstream: &Upstream) -> Option<Portal> {
     let start_url = table.required("start-url", START_URL, |value| value.parsed(endpoint::page));
     let region = table.required(

@@ -287,9 +287,10 @@ fn action(provider: &Provider) -> Option<&'static str> {
         Provider::HuaweiAssumeAgencyWithSaml(_) => Some("assume-agency-with-saml"),
         Provider::TencentAssumeRole(_) => Some("assume-role"),
         Provider::TencentAssumeRoleWithWebIdentity(_) => Some("assume-role-with-web-identity"),
-        Provider::TencentAssumeRoleWithSaml(_) => Some("assume-role-with-saml"),
+        Provider::TencentAssumeRoleWithSaml(_) | Provider::TencentIdentityCenter(_) => {
+            Some("assume-role-with-saml")
+        }
         Provider::TencentGetFederationToken(_) => Some("get-federation-token"),
-        Provider::TencentIdentityCenter(_) => Some("assume-role-with-saml"),
         Provider::HuaweiIdentityCenter(_)
         | Provider::HuaweiInstanceMetadata(_)
         | Provider::TencentInstanceMetadata(_)

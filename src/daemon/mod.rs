@@ -32,7 +32,7 @@ mod reload;
 mod roles;
 mod run;
 mod sign_in;
-mod signals;
+pub(crate) mod signals;
 mod status;
 mod surfaces;
 mod trial;

@@ -228,7 +228,9 @@ impl Daemon {
             .filter(|listener| listener.state == State::Failed)
             .map(|listener| listener.name.as_str())
             .collect();
-        status_line(words, &failed)
+        let mut line = vec![status_line(words, &failed)];
+        line.extend(self.logins.notices());
+        line.join(", ")
     }
 
     pub(super) fn reload_ended(&self, well: bool) {

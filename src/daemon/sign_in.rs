@@ -145,7 +145,7 @@ impl Daemon {
     }
 
     fn progress(&self, login: String, stage: Stage) -> LoginProgress {
-        let state = stage.as_str().to_owned();
+        let word = stage.as_str().to_owned();
         let (message, ends_at, end_is_estimate) = match stage {
             Stage::SignedIn { ends_at, estimate } => {
                 (None, Some(rfc3339_seconds(ends_at)), estimate)
@@ -162,7 +162,7 @@ impl Daemon {
         });
         LoginProgress {
             version: VERSION,
-            state,
+            state: word,
             message,
             ends_at,
             end_is_estimate,

@@ -17,7 +17,7 @@ const IMPATIENT: i32 = 1;
 
 /// The signals the daemon acts on.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     terminate: UnixStream,
     interrupt: UnixStream,
     hang_up: UnixStream,
@@ -25,7 +25,7 @@ pub(super) struct Signals {
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Request {
+pub(crate) enum Request {
     Stop,
     Reload,
 }
@@ -35,7 +35,7 @@ impl Signals {
     ///
     /// # Errors
     /// The kernel refuses a handler or a socket pair.
-    pub(super) fn take() -> io::Result<Self> {
+    pub(crate) fn take() -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             // In this order: the first signal sets the flag, the second finds it set.
@@ -50,7 +50,7 @@ impl Signals {
     }
 
     /// The next signal. Safe to drop.
-    pub(super) async fn next(&mut self) -> Request {
+    pub(crate) async fn next(&mut self) -> Request {
         let mut byte = [0];
         let mut other = [0];
         // Several reload requests that wait are one request.

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 
 use super::adopt::Profile;
 use super::document;
+use super::logins::News;
 use super::portal::Portal;
 use super::sign_in::SignIn;
 use super::store::Store;
@@ -33,7 +33,7 @@ pub struct Login {
     /// One at a time, since a refresh token may be good for one use only.
     pub(super) renewing: tokio::sync::Mutex<()>,
     /// Told the name whenever roles should try again.
-    pub(super) changes: UnboundedSender<Name>,
+    pub(super) news: Arc<News>,
 }
 
 /// What is known at the moment.
@@ -58,7 +58,7 @@ impl Login {
         directory: &Path,
         clients: &Clients,
         clock: &Arc<dyn Clock>,
-        changes: UnboundedSender<Name>,
+        news: Arc<News>,
     ) -> Self {
         let profile = match &settings.portal {
             model::Portal::Tencent(it) => it.adopt.as_ref().map(|path| Profile::new(path, it.site)),
@@ -72,7 +72,7 @@ impl Login {
             held: Mutex::default(),
             sign_in: tokio::sync::Mutex::default(),
             renewing: tokio::sync::Mutex::default(),
-            changes,
+            news,
             settings,
         };
         login.load();
@@ -155,8 +155,7 @@ impl Login {
     }
 
     pub(super) fn tell_roles(&self) {
-        // Nobody listens while everything is being put together; then roles begin by asking.
-        drop(self.changes.send(self.settings.name.clone()));
+        self.news.tell(&self.settings.name);
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, Held> {

@@ -1,11 +1,11 @@
 //! Every login of the configuration, and a new configuration applied to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::Notify;
 
 use super::kept::Login;
 use crate::clock::{Clock, unix_seconds};
@@ -27,23 +27,40 @@ pub struct Logins {
     clients: Clients,
     directory: PathBuf,
     entries: Mutex<BTreeMap<Name, Arc<Login>>>,
-    changes: UnboundedSender<Name>,
-    changed: tokio::sync::Mutex<UnboundedReceiver<Name>>,
+    news: Arc<News>,
+}
+
+/// Logins whose roles should try again.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    names: Mutex<BTreeSet<Name>>,
+    arrived: Notify,
+}
+
+impl News {
+    pub(super) fn tell(&self, name: &Name) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(name.clone());
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> Option<Name> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.pop_first()
+    }
 }
 
 impl Logins {
     /// None yet; [`Self::apply`] brings them. Sessions are kept in `directory`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>, directory: PathBuf) -> Self {
-        let (changes, changed) = unbounded_channel();
         Self {
             clock,
             metrics,
             clients: Clients::default(),
             directory,
             entries: Mutex::default(),
-            changes,
-            changed: tokio::sync::Mutex::new(changed),
+            news: Arc::default(),
         }
     }
 
@@ -60,7 +77,7 @@ impl Logins {
                         &self.directory,
                         &self.clients,
                         &self.clock,
-                        self.changes.clone(),
+                        Arc::clone(&self.news),
                     );
                     if let Some(before) = before {
                         login.succeed(before);
@@ -114,14 +131,14 @@ impl Logins {
     /// Looks after the logins and resolves when the roles of one should try again. Safe to drop
     /// and to call again.
     pub async fn changed(&self) -> Name {
-        let mut changed = self.changed.lock().await;
         loop {
+            self.tick();
+            if let Some(name) = self.news.take() {
+                return name;
+            }
             tokio::select! {
-                Some(name) = changed.recv() => {
-                    self.tick();
-                    return name;
-                }
-                () = tokio::time::sleep(EVERY) => self.tick(),
+                () = self.news.arrived.notified() => {}
+                () = tokio::time::sleep(EVERY) => {}
             }
         }
     }

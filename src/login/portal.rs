@@ -8,7 +8,7 @@ use crate::clock::{BootTime, Clock};
 use crate::config::model;
 use crate::provider::error::ProviderError;
 use crate::provider::identity_center::{
-    Account, Approval, Huawei, PermissionSet, Registration, Session, Tencent,
+    Account, Approval, Huawei, PermissionSet, Registration, Session, Tencent, new_state,
 };
 use crate::provider::upstream::Clients;
 use crate::secret::Secret;
@@ -67,7 +67,7 @@ impl Portal {
         match self {
             Self::Huawei(portal) => begin_at_huawei(portal, client, now).await,
             Self::Tencent(portal) => {
-                let state = Tencent::new_state()?;
+                let state = new_state()?;
                 Ok(Begun {
                     challenge: Challenge {
                         url: portal.sign_in_url(&state),
@@ -159,13 +159,12 @@ async fn begin_at_huawei(
         },
         None => None,
     };
-    let (client, authorization) = match begun {
-        Some(begun) => begun,
-        None => {
-            let client = Arc::new(portal.register().await?);
-            let authorization = portal.authorize(&client).await?;
-            (client, authorization)
-        }
+    let (client, authorization) = if let Some(begun) = begun {
+        begun
+    } else {
+        let client = Arc::new(portal.register().await?);
+        let authorization = portal.authorize(&client).await?;
+        (client, authorization)
     };
     let life = authorization
         .expires_at

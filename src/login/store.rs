@@ -103,12 +103,12 @@ impl Place {
             Ok(opened) => opened,
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(rustix::io::Errno::LOOP) => return Err(self.not_ours("it is a symbolic link")),
-            Err(error) => return Err(self.io(&self.path, error.into())),
+            Err(error) => return Err(unusable(&self.path, error.into())),
         };
         let mut file = File::from(opened);
         let meta = file
             .metadata()
-            .map_err(|error| self.io(&self.path, error))?;
+            .map_err(|error| unusable(&self.path, error))?;
         let own = geteuid().as_raw();
         if !meta.is_file() {
             return Err(self.not_ours("it is no regular file"));
@@ -136,7 +136,7 @@ impl Place {
         loop {
             let count = limited
                 .read(&mut *chunk)
-                .map_err(|error| self.io(&self.path, error))?;
+                .map_err(|error| unusable(&self.path, error))?;
             match chunk.get(..count) {
                 Some([]) | None => return Ok(Some(content)),
                 Some(bytes) => content.extend(bytes),
@@ -148,13 +148,13 @@ impl Place {
         match DirBuilder::new().mode(0o700).create(&self.directory) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(self.io(&self.directory, error)),
+            Err(error) => return Err(unusable(&self.directory, error)),
         }
         let temporary = self.directory.join(format!(".login-{}.new", self.login));
         // What a crash left behind; whoever else put something there must not be written to.
         match std::fs::remove_file(&temporary) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(self.io(&temporary, error));
+                return Err(unusable(&temporary, error));
             }
             Ok(()) | Err(_) => {}
         }
@@ -170,22 +170,15 @@ impl Place {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::open(temporary, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|error| self.io(temporary, error.into()))?;
+            .map_err(|error| unusable(temporary, error.into()))?;
         let mut file = File::from(opened);
         file.write_all(content)
             .and_then(|()| file.sync_all())
-            .map_err(|error| self.io(temporary, error))?;
-        std::fs::rename(temporary, &self.path).map_err(|error| self.io(&self.path, error))?;
+            .map_err(|error| unusable(temporary, error))?;
+        std::fs::rename(temporary, &self.path).map_err(|error| unusable(&self.path, error))?;
         File::open(&self.directory)
             .and_then(|directory| directory.sync_all())
-            .map_err(|error| self.io(&self.directory, error))
-    }
-
-    fn io(&self, path: &Path, source: io::Error) -> StoreError {
-        StoreError::Io {
-            path: path.to_owned(),
-            source,
-        }
+            .map_err(|error| unusable(&self.directory, error))
     }
 
     fn not_ours(&self, why: impl Into<String>) -> StoreError {
@@ -200,6 +193,13 @@ impl Place {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+fn unusable(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io {
+        path: path.to_owned(),
+        source,
     }
 }
 

@@ -20,11 +20,30 @@ def environment(home, extra):
     return {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **extra}
 
 
+def put(home, files):
+    for name, text in files:
+        path = os.path.join(home, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+
+
+def seen_last(witness):
+    if not witness.seen:
+        raise Failed("it made no call")
+    found = witness.seen[-1]
+    if "error" in found:
+        raise Failed(found["error"])
+    return found
+
+
 class LongLived:
     """A program that answers each line `keys` with a line of JSON, for as long as it runs."""
 
-    def __init__(self, command, variables):
+    def __init__(self, command, variables, files=(), witness=None):
         self.home = tempfile.TemporaryDirectory(prefix="credvend-interop-home-")
+        self.witness = witness
+        put(self.home.name, files)
         self.complaints = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             command,
@@ -52,7 +71,12 @@ class LongLived:
         return answer
 
     def keys(self):
-        return self.ask("keys")
+        """What it holds; one that shows nobody its keys signs a call, and `witness` sees them."""
+        if self.witness is None:
+            return self.ask("keys")
+        del self.witness.seen[:]
+        self.ask("keys")
+        return seen_last(self.witness)
 
     def last_words(self):
         self.complaints.seek(0)
@@ -80,11 +104,7 @@ class PerCommand:
     def keys(self):
         del self.witness.seen[:]
         with tempfile.TemporaryDirectory(prefix="credvend-interop-home-") as home:
-            for name, text in self.files:
-                path = os.path.join(home, name)
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                with open(path, "w") as file:
-                    file.write(text)
+            put(home, self.files)
             ran = subprocess.run(
                 self.command,
                 env=environment(home, self.variables),
@@ -96,10 +116,7 @@ class PerCommand:
             )
         if ran.returncode != 0 or not self.witness.seen:
             raise Failed(f"status {ran.returncode}: {(ran.stdout + ran.stderr).strip()[-300:]}")
-        found = self.witness.seen[-1]
-        if "error" in found:
-            raise Failed(found["error"])
-        return found
+        return seen_last(self.witness)
 
     def close(self):
         pass
@@ -131,7 +148,3 @@ class Poll:
             return f"a set that ended {self.ended - known['real_expiry']:.1f} s before"
         return None
 
-
-def python(kind):
-    here = os.path.dirname(os.path.abspath(__file__))
-    return [sys.executable, os.path.join(here, "clients/python/client.py"), kind]

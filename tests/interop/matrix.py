@@ -115,8 +115,10 @@ class Matrix:
             self.expect_outage()
             time.sleep(OUTAGE / 2)
         with self.span("reload"):
-            self.daemon.write_config('refresh-ahead = "20s"')
+            self.daemon.write_config('min-remaining = "5s"')
             self.daemon.command("reload")
+        with self.span("restart"):
+            self.daemon.restart()
 
     def expect_outage(self):
         """An outage that nobody noticed would prove nothing."""

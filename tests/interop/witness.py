@@ -5,11 +5,13 @@ daemon has served: TC3-HMAC-SHA256 as Tencent's tools sign, AWS4-HMAC-SHA256 as 
 """
 
 import contextlib
+import email.utils
 import hashlib
 import hmac
 import http.server
 import json
 import threading
+import time
 import urllib.parse
 
 S3_ANSWER = (
@@ -44,12 +46,20 @@ def canonical(request, body_hash, names):
     return headers, [request.command, target.path, query], body_hash
 
 
+def amazon_date(headers):
+    """OBS's Go client signs the date it sends as `Date`, in the other spelling."""
+    stamp = headers.get("X-Amz-Date")
+    if stamp is None:
+        stamp = email.utils.parsedate_to_datetime(headers["Date"]).strftime("%Y%m%dT%H%M%SZ")
+    return stamp
+
+
 def expected_signature(request, body, secret, algorithm, scope, names):
     headers, first, body_hash = canonical(request, sha256(body), names)
     date, *middle = scope
     if algorithm == "AWS4-HMAC-SHA256":
         body_hash = request.headers.get("X-Amz-Content-Sha256", body_hash)
-        stamp, prefix = request.headers["X-Amz-Date"], "AWS4"
+        stamp, prefix = amazon_date(request.headers), "AWS4"
     elif algorithm == "TC3-HMAC-SHA256":
         stamp, prefix = request.headers["X-TC-Timestamp"], "TC3"
     else:
@@ -70,11 +80,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        try:
-            found = self.keys(body)
-        except (KeyError, ValueError) as error:
-            found = {"error": f"an unusable request: {type(error).__name__}: {error}"}
-        self.server.seen.append(found)
+        # An unsigned one is OBS asking for the version of its server.
+        if "Authorization" in self.headers:
+            try:
+                found = self.keys(body)
+            except (KeyError, ValueError, TypeError) as error:
+                found = {"error": f"an unusable request: {type(error).__name__}: {error}"}
+            self.server.seen.append(found)
         is_tencent = "X-TC-Action" in self.headers
         content = json.dumps(TENCENT_ANSWER).encode() if is_tencent else S3_ANSWER
         self.send_response(200)
@@ -90,7 +102,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """The triple that signed, as far as the request shows it; the secret by its signature."""
         algorithm, fields = parts(self.headers["Authorization"])
         key_id, *scope = fields["Credential"].split("/")
-        known = self.server.sets.get(key_id)
+        # The tool may have a set before the record of all sets does, by a moment.
+        deadline = time.monotonic() + 2
+        while (known := self.server.sets.get(key_id)) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
         if known is None:
             return {"id": key_id, "error": "signed with a key that was never served"}
         names = fields["SignedHeaders"].split(";")

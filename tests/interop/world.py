@@ -23,13 +23,17 @@ from datetime import datetime
 from harness import CREDVEND, wait_until
 
 INSIDE = "CREDVEND_INTEROP_NAMESPACE"
-ADDRESSES = ("169.254.0.23",)
+ADDRESSES = ("169.254.0.23", "169.254.169.254")
 NAMES = {"169.254.0.23": ("metadata.tencentyun.com",)}
-TCP = {
-    "metadata": ("169.254.0.23", 80),
-    "proxy": ("127.0.0.1", 9470),
-    "tasks": ("127.0.0.1", 9472),
+# Listener: where it is, what it speaks, whose keys it has; the first role is the instance's.
+LISTENERS = {
+    "tencent": ("169.254.0.23:80", ["tencent"], ["app"]),
+    "proxy": ("127.0.0.1:9470", ["tencent"], ["app"]),
+    "emr": ("127.0.0.1:2888", ["tencent"], ["app"]),
+    "instance": ("169.254.169.254:80", ["huawei"], ["app"]),
+    "tasks": ("127.0.0.1:9472", ["aws-container", "huawei-container"], ["app", "brief"]),
 }
+TASKS = "http://127.0.0.1:9472"
 METRICS = "http://127.0.0.1:9471/metrics"
 
 # Session lengths, in seconds. Long enough for the clients' own windows (COS Java takes 30 s of
@@ -65,6 +69,18 @@ def enter_namespaces():
     return None
 
 
+def listening(address):
+    """As a socket unit would have it, `BindToDevice=lo` included where the daemon wants it."""
+    host, port = address.rsplit(":", 1)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if not host.startswith("127."):
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+    listener.bind((host, int(port)))
+    listener.listen(1024)
+    return listener
+
+
 class Daemon:
     """`credvend run` on inherited sockets."""
 
@@ -82,6 +98,13 @@ class Daemon:
             path.write_text(text)
         self.write_config()
         self.sockets = {}
+        for name, (address, *_) in LISTENERS.items():
+            self.sockets[name] = listening(address)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.socket))
+        self.socket.chmod(0o600)
+        listener.listen(1024)
+        self.sockets["local"] = listener
 
     def write_config(self, extra=""):
         """`extra` goes into each role: what a reload changes."""
@@ -99,16 +122,13 @@ class Daemon:
                 f'session-name = "interop"\nduration = "{seconds}s"\n'
                 f'endpoint = "{self.cloud.url}"'
             )
-        for name, protocols, roles, more in (
-            ("metadata", ["tencent"], ["app"], ""),
-            ("proxy", ["tencent"], ["app"], ""),
-            ("tasks", ["aws-container"], list(SESSIONS), f'token = "file:{self.token}"'),
-        ):
-            host, port = TCP[name]
+        for name, (address, protocols, roles) in LISTENERS.items():
             parts.append(
-                f'[listener.{name}]\naddress = "{host}:{port}"\nallow = "any-local"\n'
-                f"protocols = {json.dumps(protocols)}\nroles = {json.dumps(roles)}\n{more}"
+                f'[listener.{name}]\naddress = "{address}"\nallow = "any-local"\n'
+                f"protocols = {json.dumps(protocols)}\nroles = {json.dumps(roles)}"
             )
+            if any(protocol.endswith("-container") for protocol in protocols):
+                parts.append(f'token = "file:{self.token}"')
         parts.append(
             f'[listener.local]\naddress = "unix:{self.socket}"\nprotocols = ["native"]\n'
             f"roles = {json.dumps(list(SESSIONS))}"
@@ -116,8 +136,12 @@ class Daemon:
         self.config.write_text("\n\n".join(parts) + "\n")
 
     def start(self):
+        inherited = [one.fileno() for one in self.sockets.values()]
+        launcher = pathlib.Path(__file__).with_name("activate.py")
+        lists = [":".join(self.sockets), ":".join(map(str, inherited))]
         self.process = subprocess.Popen(
-            [CREDVEND, "--config", str(self.config), "run"],
+            [sys.executable, launcher, *lists, CREDVEND, "--config", str(self.config), "run"],
+            pass_fds=inherited,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
@@ -146,6 +170,12 @@ class Daemon:
         if ran.returncode != 0:
             raise RuntimeError(f"credvend {' '.join(arguments)}: {ran.stderr.strip()}")
         return ran.stdout
+
+    def expect_all_listening(self):
+        """A listener that failed would leave its clients waiting in the backlog."""
+        for listener in json.loads(self.command("status", "--json"))["listeners"]:
+            if listener["state"] != "listening":
+                raise RuntimeError(f"a listener that does not listen: {listener}")
 
     def last_lines(self):
         self.log.flush()
@@ -222,6 +252,7 @@ def running_daemon(cloud):
             daemon.start()
             for role in SESSIONS:
                 daemon.command("wait", role, "--min-remaining", "1s", "--timeout", "20s")
+            daemon.expect_all_listening()
             yield daemon
         except Exception:
             print(daemon.last_lines(), flush=True)

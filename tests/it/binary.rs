@@ -78,6 +78,8 @@ fn help_and_version_are_results() {
         "reload",
         "forget",
         "whoami",
+        "login",
+        "logout",
         "completions",
         "man",
     ] {

@@ -211,8 +211,44 @@ const TABLES: &[(&str, &str)] = &[
         "2: `cloud` is not a cloud",
     ),
     (
-        "[login.corp.huawei-identity-center]\n",
-        "1: `login.corp`: a login is not supported by",
+        "[login.corp]\n",
+        "1: login `corp` does not say where to sign in",
+    ),
+    (
+        "[login.corp.huawei-identity-center]\nstart-url = \"https://a.example/portal\"\n",
+        "1: `region` is missing in [login.corp.huawei-identity-center]",
+    ),
+    (
+        "[login.corp.huawei-identity-center]\nstart-url = \"http://a.example/portal\"\nregion = \"cn-north-4\"\n",
+        "2: `start-url` must begin with `https://`",
+    ),
+    (
+        "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\nstate = \"sealed\"\n",
+        "1: `state-key` is missing in [login.corp.tencent-identity-center]",
+    ),
+    (
+        "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\nstate-key = \"env:HOME\"\n",
+        "3: `state-key` has no use with this `state`",
+    ),
+    (
+        "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\nmint = \"both\"\n",
+        "3: `mint` is no way we know",
+    ),
+    (
+        "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\n[key.corp]\ncloud = \"tencent\"\nid = \"env:HOME\"\nsecret = \"env:HOME\"\n",
+        "1: `corp` is the name of a login and of a key",
+    ),
+    (
+        "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\n[role.a.provider.huawei-identity-center]\nlogin = \"corp\"\naccount-id = \"1\"\npermission-set = \"a\"\n",
+        "4: `login` names a login of tencent, and this provider is huawei's",
+    ),
+    (
+        "[role.a.provider.huawei-identity-center]\nlogin = \"corp\"\naccount-id = \"1\"\npermission-set = \"a\"\n",
+        "2: `login` names `corp`, which is no login",
+    ),
+    (
+        "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\n[role.a.provider.tencent-identity-center]\nlogin = \"corp\"\naccount-id = \"12a\"\npermission-set = \"a\"\n",
+        "5: `account-id` must be the digits of an account",
     ),
     (
         "[sink.x.env-file]\n",
@@ -222,10 +258,6 @@ const TABLES: &[(&str, &str)] = &[
     (
         "[role.app.provider]\n",
         "1: `provider` says nothing of where the credentials come from",
-    ),
-    (
-        "[role.app.provider.huawei-identity-center]\n",
-        "1: provider `huawei-identity-center` is not supported by this version",
     ),
     (
         "[role.app]\nexpected-account = \"a b\"\n[role.app.provider.command]\ncommand = [\"/x\"]\ncloud = \"huawei\"\n",

@@ -7,6 +7,7 @@ mod binary;
 mod config_errors;
 mod daemon;
 mod emulator;
+mod huawei;
 mod listeners;
 mod login;
 mod providers;

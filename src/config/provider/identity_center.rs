@@ -110,7 +110,6 @@ fn login<'s>(
                 )));
                 None
             }
-            Some(None) => None, // what is wrong with it was said there
             None if surroundings.complete => {
                 let known = surroundings.logins.keys().map(Name::as_str);
                 let hint = suggestion(text, known)
@@ -121,7 +120,8 @@ fn login<'s>(
                 );
                 None
             }
-            None => None,
+            // What is wrong with it was said there, or its file could not be read.
+            Some(None) | None => None,
         }
     })
 }

@@ -79,7 +79,7 @@ fn the_example_has_every_key() {
     const UNKNOWN: &str = "no-such-key-anywhere-near";
     let kind = |header: &str| {
         let mut parts: Vec<&str> = header.trim_matches(['[', ']']).split('.').collect();
-        if let ["role" | "key" | "listener", name, ..] = parts.as_mut_slice() {
+        if let ["role" | "key" | "listener" | "login", name, ..] = parts.as_mut_slice() {
             *name = "NAME";
         }
         parts.join(".")

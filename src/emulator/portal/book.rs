@@ -1,6 +1,6 @@
 //! What the portals know: who may be what, who waits for approval, who is signed in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ pub struct Portal {
     pub(super) states: BTreeMap<String, Waiting>,
     /// Token and end.
     pub(super) sessions: BTreeMap<String, BootTime>,
-    pub(super) refresh_tokens: BTreeMap<String, ()>,
+    pub(super) refresh_tokens: BTreeSet<String>,
 }
 
 impl Portal {

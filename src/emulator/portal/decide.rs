@@ -55,13 +55,12 @@ fn ask(shown: &str) -> Reply {
     } else {
         format!("<p>Compare this code with the one on your terminal:</p><h2>{escaped}</h2>")
     };
-    let mut text = what;
-    text.push_str("<form method=\"post\" action=\"/portal/decide\">");
-    text.push_str(&format!(
-        "<input type=\"hidden\" name=\"shown\" value=\"{escaped}\">\
+    let text = format!(
+        "{what}<form method=\"post\" action=\"/portal/decide\">\
+         <input type=\"hidden\" name=\"shown\" value=\"{escaped}\">\
          <button name=\"decision\" value=\"approve\">Approve</button> \
          <button name=\"decision\" value=\"deny\">Deny</button></form>"
-    ));
+    );
     page(StatusCode::OK, &text)
 }
 

@@ -7,6 +7,7 @@
 
 mod book;
 mod decide;
+mod device;
 mod huawei;
 mod tencent;
 

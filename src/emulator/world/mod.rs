@@ -216,6 +216,13 @@ impl World {
         self.ledger.remember(id.to_owned(), Arc::new(key));
     }
 
+    /// The account of a temporary key that was issued here.
+    #[must_use]
+    pub fn issued_to(&self, id: &str) -> Option<String> {
+        let key = self.ledger.find(id)?;
+        Some(key.caller.account().to_owned())
+    }
+
     /// Adds or replaces a role. An empty id is generated; a replaced role keeps its own.
     pub fn add_role(&mut self, mut role: Role) -> io::Result<()> {
         has_room(self.roles.len())?;

@@ -2,6 +2,7 @@
 
 mod access;
 mod cold;
+mod huawei;
 mod life;
 mod metadata;
 mod protocols;

@@ -28,7 +28,7 @@ const CLOCKS_AGREE: u64 = 60;
 /// What to do about a refusal.
 #[must_use]
 pub fn classify(code: &str, message: &str, circumstances: Circumstances) -> Class {
-    let text = message.to_ascii_lowercase();
+    let text = said(message);
     if circumstances.status == 429 || is_gateway(code, "0308") {
         return Class::Throttled {
             retry_after: circumstances.retry_after,
@@ -67,7 +67,7 @@ pub fn classify(code: &str, message: &str, circumstances: Circumstances) -> Clas
 /// What somebody can do about a final refusal.
 #[must_use]
 pub fn hint(code: &str, message: &str) -> Option<&'static str> {
-    let text = message.to_ascii_lowercase();
+    let text = said(message);
     if is_gateway(code, "0301") {
         return if text.contains("reach the limit") {
             Some("after five wrong signatures the key is locked for five minutes")
@@ -119,8 +119,18 @@ fn is_gateway(code: &str, number: &str) -> bool {
     gateways.any(|gateway| code.strip_prefix(gateway) == Some(number))
 }
 
+/// The gateway's own words, in lower case. Behind "verify aksk signature fail" it repeats the
+/// request it signed, path and headers included, which may hold every other word.
+fn said(message: &str) -> String {
+    let text = message.to_ascii_lowercase();
+    match text.split_once("canonicalrequest") {
+        Some((own, _)) => own.to_owned(),
+        None => text,
+    }
+}
+
 fn is_about_our_time(code: &str, message: &str) -> bool {
-    is_gateway(code, "0301") && message.to_ascii_lowercase().contains("signature expired")
+    is_gateway(code, "0301") && said(message).contains("signature expired")
 }
 
 fn says_token_is_bad(text: &str) -> bool {
@@ -167,6 +177,13 @@ mod tests {
                 401,
                 "APIGW.0301",
                 "verify aksk signature fail",
+                Class::Final,
+            ),
+            (
+                401,
+                "APIGW.0301",
+                "verify aksk signature fail, canonicalRequest:POST|/v3.0/OS-CREDENTIAL/\
+                 securitytokens/||x-security-token:expired|",
                 Class::Final,
             ),
             (

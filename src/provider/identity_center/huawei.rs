@@ -12,15 +12,19 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
 
-use super::wire::{Endpoint, Received, Words};
+use super::huawei_messages::{
+    Accounts, Agencies, AskForToken, Authorize, Authorized, Credentials, PageInfo, Register,
+    Registered, Tokens,
+};
+use super::huawei_words::{judge, moment_of, refuses_the_session, words};
+use super::wire::{Endpoint, Received};
 use super::{Account, Approval, PermissionSet, Session};
 use crate::clock::Clock;
 use crate::config::model::HuaweiPortal;
 use crate::credentials::{Keys, Obtained};
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::service::answer::{obtained, secret};
+use crate::provider::service::answer::obtained;
 use crate::provider::service::request::url_encoded;
 use crate::provider::upstream::HttpClient;
 use crate::secret::Secret;
@@ -31,9 +35,6 @@ const REFRESH_GRANT: &str = "refresh_token";
 const PAGE: u32 = 200;
 /// More pages than any portal has: an answer that always names a next one must not hold us.
 const MOST_PAGES: usize = 50;
-/// Above this a number of seconds is a time, not a length; further above, in milliseconds.
-const FIRST_MOMENT: u64 = 1_000_000_000;
-const FIRST_MOMENT_IN_MILLISECONDS: u64 = 100_000_000_000;
 
 /// The client we registered as. Kept until it expires, as the API asks for.
 #[derive(Debug)]
@@ -68,139 +69,6 @@ pub struct Huawei {
     oidc: Endpoint,
     portal: Endpoint,
     start_url: String,
-}
-
-#[derive(Serialize)]
-struct Register<'a> {
-    client_name: &'a str,
-    client_type: &'a str,
-    token_endpoint_auth_method: &'a str,
-    grant_types: [&'a str; 1],
-    response_types: [&'a str; 1],
-    scopes: [&'a str; 1],
-}
-
-#[derive(Deserialize)]
-struct Registered {
-    client_info: ClientInfo,
-}
-
-#[derive(Deserialize)]
-struct ClientInfo {
-    client_id: String,
-    #[serde(deserialize_with = "secret")]
-    client_secret: Secret,
-    client_secret_expires_at: u64,
-}
-
-#[derive(Serialize)]
-struct Authorize<'a> {
-    client_id: &'a str,
-    client_secret: &'a str,
-    start_url: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Authorized {
-    #[serde(deserialize_with = "secret")]
-    device_code: Secret,
-    user_code: String,
-    verification_uri: String,
-    #[serde(default)]
-    verification_uri_complete: Option<String>,
-    expires_in: u64,
-    #[serde(default)]
-    interval: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct AskForToken<'a> {
-    client_id: &'a str,
-    client_secret: &'a str,
-    grant_type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device_code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
-struct Tokens {
-    token_info: TokenInfo,
-}
-
-#[derive(Deserialize)]
-struct TokenInfo {
-    #[serde(deserialize_with = "secret")]
-    access_token: Secret,
-    expires_in: u64,
-    #[serde(default)]
-    refresh_token: Option<String>,
-}
-
-/// The fields of errors, the portal's and those of OAuth.
-#[derive(Default, Deserialize)]
-struct WireError {
-    #[serde(default)]
-    error_code: Option<String>,
-    #[serde(default)]
-    error_msg: Option<String>,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    error_description: Option<String>,
-    #[serde(default)]
-    request_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct PageInfo {
-    #[serde(default)]
-    next_marker: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Accounts {
-    account_list: Vec<WireAccount>,
-    #[serde(default)]
-    page_info: Option<PageInfo>,
-}
-
-#[derive(Deserialize)]
-struct WireAccount {
-    account_id: String,
-    #[serde(default)]
-    account_name: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Agencies {
-    agency_list: Vec<WireAgency>,
-    #[serde(default)]
-    page_info: Option<PageInfo>,
-}
-
-#[derive(Deserialize)]
-struct WireAgency {
-    agency_urn: String,
-    permission_set_name: String,
-    #[serde(default)]
-    description: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Credentials {
-    agency_credentials: AgencyCredentials,
-}
-
-#[derive(Deserialize)]
-struct AgencyCredentials {
-    access_key_id: String,
-    #[serde(deserialize_with = "secret")]
-    secret_access_key: Secret,
-    #[serde(deserialize_with = "secret")]
-    session_token: Secret,
-    expiration: u64,
 }
 
 impl Huawei {
@@ -241,9 +109,9 @@ impl Huawei {
         let Registered { client_info } = self.oidc.read(CALL, &received)?;
         let now = self.now(&received);
         Ok(Registration {
-            id: client_info.client_id,
-            secret: client_info.client_secret,
-            expires_at: moment_of(client_info.client_secret_expires_at, now),
+            id: client_info.id,
+            secret: client_info.secret,
+            expires_at: moment_of(client_info.secret_ends_at, now),
         })
     }
 
@@ -503,152 +371,4 @@ fn expect_success(
         error.class = Class::NeedsLogin;
     }
     Err(error)
-}
-
-/// 401 means the token; a 403 may be about the role, unless it speaks of the token.
-fn refuses_the_session(status: u16, words: &Words) -> bool {
-    let text = format!("{} {}", words.code, words.message).to_ascii_lowercase();
-    let about_it = [
-        "access token",
-        "access-token",
-        "session",
-        "expired",
-        "invalid_token",
-    ];
-    status == 401 || status == 403 && about_it.iter().any(|word| text.contains(word))
-}
-
-fn words(received: &Received) -> Words {
-    let wire: WireError = serde_json::from_slice(received.answer.body.as_ref()).unwrap_or_default();
-    Words {
-        code: wire.error_code.or(wire.error).unwrap_or_default(),
-        message: wire
-            .error_msg
-            .or(wire.error_description)
-            .unwrap_or_default(),
-        request_id: wire.request_id,
-    }
-}
-
-/// What a refusal of the token means for the approval; `None` if it is about something else.
-///
-/// The codes are not documented, so the words of RFC 8628 and their likes are looked for, and
-/// whatever else a client error says counts as "not yet": the code's own end stops the waiting.
-fn judge(status: u16, words: &Words) -> Option<Approval> {
-    let text = format!("{} {}", words.code, words.message)
-        .to_ascii_lowercase()
-        .replace([' ', '-'], "_");
-    let says = |word: &str| text.contains(word);
-    if status == 429 || says("slow_down") {
-        Some(Approval::SlowDown)
-    } else if status >= 500 {
-        None
-    } else if says("pending") {
-        Some(Approval::Pending)
-    } else if says("denied") || says("rejected") {
-        Some(Approval::Denied)
-    } else if says("expired") {
-        Some(Approval::Expired)
-    } else if says("invalid_client") || matches!(status, 401 | 403) {
-        None
-    } else {
-        tracing::debug!(
-            status,
-            code = words.code,
-            "no word we know; taken for `pending`"
-        );
-        Some(Approval::Pending)
-    }
-}
-
-/// A number that is described as seconds from now and shown as a time since 1970.
-fn moment_of(number: u64, now: SystemTime) -> SystemTime {
-    let since_1970 = |length| SystemTime::UNIX_EPOCH.checked_add(length);
-    let moment = if number >= FIRST_MOMENT_IN_MILLISECONDS {
-        since_1970(Duration::from_millis(number))
-    } else if number >= FIRST_MOMENT {
-        since_1970(Duration::from_secs(number))
-    } else {
-        now.checked_add(Duration::from_secs(number))
-    };
-    moment.unwrap_or(now)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(code: &str, message: &str) -> Words {
-        Words {
-            code: code.into(),
-            message: message.into(),
-            request_id: None,
-        }
-    }
-
-    #[test]
-    fn a_lifetime_is_read_as_seconds_or_as_a_time() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        for (number, seconds) in [
-            (600, 1_700_000_600),
-            (1_684_955_360, 1_684_955_360),
-            (1_684_955_360_000, 1_684_955_360),
-        ] {
-            let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            assert_eq!(moment_of(number, now), expected, "{number}");
-        }
-        assert!(moment_of(u64::MAX, now) >= now, "never a panic");
-    }
-
-    #[test]
-    fn only_clear_words_end_the_waiting() {
-        let judged = |status, code: &str, message: &str| match judge(status, &words(code, message))
-        {
-            Some(Approval::Pending) => "pending",
-            Some(Approval::SlowDown) => "slow",
-            Some(Approval::Denied) => "denied",
-            Some(Approval::Expired) => "expired",
-            Some(Approval::Granted(_)) => "granted",
-            None => "error",
-        };
-        for (status, code, message, meaning) in [
-            (400, "authorization_pending", "", "pending"),
-            (400, "IIC.400", "authorization is pending", "pending"),
-            (400, "IIC.400", "bad request", "pending"),
-            (404, "", "", "pending"),
-            (429, "", "", "slow"),
-            (400, "", "slow down", "slow"),
-            (400, "access_denied", "", "denied"),
-            (
-                403,
-                "IIC.1003",
-                "the request was denied by the user",
-                "denied",
-            ),
-            (400, "expired_token", "", "expired"),
-            (400, "IIC.400", "the device code has expired", "expired"),
-            (401, "invalid_client", "", "error"),
-            (503, "", "", "error"),
-        ] {
-            assert_eq!(
-                judged(status, code, message),
-                meaning,
-                "{status} {code} {message}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_refused_role_is_told_from_a_refused_session() {
-        assert!(refuses_the_session(401, &words("", "")));
-        assert!(refuses_the_session(
-            403,
-            &words("IIC.1001", "access token has expired")
-        ));
-        assert!(!refuses_the_session(
-            403,
-            &words("IIC.1000", "no permission")
-        ));
-        assert!(!refuses_the_session(404, &words("IIC.1002", "")));
-    }
 }

@@ -79,11 +79,11 @@ impl HuaweiIdentityCenter {
         let found = sets.iter().find(|set| set.name == self.permission_set);
         let Some(found) = found else {
             let what = format!("permission set in account {} named", self.account);
-            let known = sets
+            let known: Vec<String> = sets
                 .iter()
                 .map(|set| format!("`{}`", crate::provider::error::foreign(&set.name)))
                 .collect();
-            return Err(no_such(&what, &self.permission_set, known));
+            return Err(no_such(&what, &self.permission_set, &known));
         };
         let urn = found.handle.clone();
         *self.urn.lock().unwrap_or_else(PoisonError::into_inner) = Some(urn.clone());

@@ -4,8 +4,12 @@
 //! and where a session is kept, is the business of `login`; a role sees only [`HoldsSession`].
 
 mod huawei;
+mod huawei_messages;
 mod huawei_role;
+mod huawei_words;
 mod tencent;
+mod tencent_messages;
+mod tencent_random;
 mod tencent_role;
 mod wire;
 
@@ -21,6 +25,7 @@ use crate::secret::Secret;
 pub use huawei::{Authorization, Huawei, Registration};
 pub(super) use huawei_role::HuaweiIdentityCenter;
 pub use tencent::Tencent;
+pub use tencent_random::new_state;
 pub(super) use tencent_role::TencentIdentityCenter;
 
 /// What signing in brought. Good for every account and role of that person.
@@ -112,7 +117,7 @@ where
 }
 
 /// A name that nobody behind this login has, with those there are.
-fn no_such(what: &str, wanted: &str, known: Vec<String>) -> ProviderError {
+fn no_such(what: &str, wanted: &str, known: &[String]) -> ProviderError {
     let known = if known.is_empty() {
         "there is none at all".to_owned()
     } else {

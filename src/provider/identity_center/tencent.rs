@@ -11,17 +11,22 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
+use super::tencent_messages::{
+    Accounts, Assume, Assumed, CheckLogin, GenerateSaml, ListAccounts, ListRoles, LoginState,
+    MaybeError, Roles, SamlAnswer, Verified, Verify, WireError,
+};
+use super::tencent_random::trace_id;
 use super::wire::{Endpoint, Received, Words};
 use super::{Account, Approval, PermissionSet, Session};
 use crate::clock::{BootTime, Clock};
 use crate::config::model::{Site, TencentPortal};
 use crate::credentials::{Keys, Obtained};
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::service::answer::{moment, obtained, secret};
+use crate::provider::service::answer::{moment, obtained};
 use crate::provider::service::request::url_encoded;
 use crate::provider::upstream::HttpClient;
 use crate::secret::Secret;
@@ -31,8 +36,6 @@ const ASSUMED_SESSION: Duration = Duration::from_hours(12);
 /// Accounts or permission sets per page, as the tool asks for.
 const PAGE: u32 = 20;
 const MOST_PAGES: u32 = 500;
-/// Letters and digits of a state.
-const STATE_LENGTH: usize = 32;
 
 /// The gateway as one login uses it.
 #[derive(Debug)]
@@ -41,172 +44,6 @@ pub struct Tencent {
     gateway_url: String,
     portal_url: String,
     site: Site,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct CheckLogin<'a> {
-    trace_id: String,
-    state: &'a str,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct LoginState {
-    status: String,
-    #[serde(default)]
-    token: Option<LoginToken>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct LoginToken {
-    #[serde(deserialize_with = "secret")]
-    state: Secret,
-    #[serde(deserialize_with = "secret")]
-    token: Secret,
-    site: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ListAccounts<'a> {
-    trace_id: String,
-    site: &'a str,
-    login_token: &'a str,
-    page_num: u32,
-    page_size: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Accounts {
-    accounts: Vec<WireAccount>,
-    total_counts: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireAccount {
-    uin: u64,
-    #[serde(default)]
-    name: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ListRoles<'a> {
-    trace_id: String,
-    site: &'a str,
-    target_uin: u64,
-    login_token: &'a str,
-    max_results: u32,
-    next_token: &'a str,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Roles {
-    #[serde(default)]
-    role_configurations_for_account: Vec<WireRole>,
-    #[serde(default)]
-    is_truncated: bool,
-    #[serde(default)]
-    next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireRole {
-    role_configuration_id: String,
-    role_configuration_name: String,
-    #[serde(default)]
-    description: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct GenerateSaml<'a> {
-    trace_id: String,
-    site: &'a str,
-    login_token: &'a str,
-    login_type: &'a str,
-    target_uin: u64,
-    user_id: &'a str,
-    role_configuration_id: &'a str,
-}
-
-#[derive(Deserialize)]
-struct SamlAnswer {
-    #[serde(rename = "SAMLResponse", deserialize_with = "secret")]
-    response: Secret,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Verify<'a> {
-    trace_id: String,
-    site: &'a str,
-    login_skey: &'a str,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Verified {
-    zone_id: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Assume<'a> {
-    trace_id: String,
-    site: &'a str,
-    #[serde(rename = "SAMLAssertion")]
-    saml_assertion: &'a str,
-    principal_arn: &'a str,
-    role_arn: &'a str,
-    role_session_name: &'a str,
-    duration_seconds: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Assumed {
-    credentials: WireCredentials,
-    #[serde(default)]
-    expired_time: Option<u64>,
-    #[serde(default)]
-    expiration: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireCredentials {
-    tmp_secret_id: String,
-    #[serde(deserialize_with = "secret")]
-    tmp_secret_key: Secret,
-    #[serde(deserialize_with = "secret")]
-    token: Secret,
-}
-
-#[derive(Deserialize)]
-struct MaybeError {
-    #[serde(rename = "Error", default)]
-    error: Option<WireError>,
-    #[serde(rename = "RequestId", default)]
-    request_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WireError {
-    Text(String),
-    Object {
-        #[serde(rename = "Code", default)]
-        code: String,
-        #[serde(rename = "Message", default)]
-        message: String,
-    },
 }
 
 /// What an assertion is to be exchanged for at the gateway.
@@ -236,26 +73,6 @@ impl Tencent {
     }
 
     // === signing in ===
-
-    /// A state nobody can guess.
-    ///
-    /// # Errors
-    /// The kernel has no random numbers.
-    pub fn new_state() -> Result<Secret, ProviderError> {
-        const ALPHABET: &[u8; 62] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        let mut state = zeroize::Zeroizing::new(String::with_capacity(STATE_LENGTH));
-        while state.len() < STATE_LENGTH {
-            let mut bytes = zeroize::Zeroizing::new([0_u8; 64]);
-            random(&mut *bytes)?;
-            // Bytes that would make some letters likelier than others are left out.
-            let fair = bytes.iter().filter(|byte| **byte < 248);
-            let letters = fair.filter_map(|byte| ALPHABET.get(usize::from(byte % 62)));
-            let missing = STATE_LENGTH - state.len();
-            state.extend(letters.take(missing).map(|letter| char::from(*letter)));
-        }
-        Ok(Secret::from(state.as_str()))
-    }
 
     /// Where the person signs in. Holds the state.
     #[must_use]
@@ -539,53 +356,9 @@ fn expiry(answer: &Assumed) -> Option<SystemTime> {
         .or_else(|| answer.expiration.as_deref().and_then(moment))
 }
 
-/// A fresh UUID (version 4), which every call carries.
-fn trace_id() -> Result<String, ProviderError> {
-    let mut bytes = [0_u8; 16];
-    random(&mut bytes)?;
-    let number = u128::from_be_bytes(bytes) & !(0xf << 76) | 4 << 76;
-    let number = number & !(0x3 << 62) | 2 << 62;
-    let hex = format!("{number:032x}");
-    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
-    Ok([
-        part(0..8),
-        part(8..12),
-        part(12..16),
-        part(16..20),
-        part(20..32),
-    ]
-    .join("-"))
-}
-
-fn random(bytes: &mut [u8]) -> Result<(), ProviderError> {
-    getrandom::fill(bytes).map_err(|error| {
-        ProviderError::new(Class::Transient, "the kernel has no random numbers").caused_by(error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_state_is_long_plain_and_new_each_time() {
-        let (one, other) = (Tencent::new_state().unwrap(), Tencent::new_state().unwrap());
-        assert_eq!(one.expose().len(), STATE_LENGTH);
-        assert!(
-            one.expose()
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric())
-        );
-        assert_ne!(one.expose(), other.expose());
-    }
-
-    #[test]
-    fn a_trace_id_is_a_uuid() {
-        let id = trace_id().unwrap();
-        let lengths: Vec<usize> = id.split('-').map(str::len).collect();
-        assert_eq!(lengths, [8, 4, 4, 4, 12], "{id}");
-        assert_eq!(id.as_bytes()[14], b'4', "{id}");
-    }
 
     #[test]
     fn both_shapes_of_an_error_are_read() {

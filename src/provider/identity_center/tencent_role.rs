@@ -151,7 +151,7 @@ impl TencentIdentityCenter {
                 self.settings.account_id
             );
             let known = sets.iter().map(|set| format!("`{}`", foreign(&set.name)));
-            return Err(no_such(&what, wanted, known.collect()));
+            return Err(no_such(&what, wanted, &known.collect::<Vec<_>>()));
         };
         *self.known() = Some(found.handle.clone());
         Ok(found.handle.clone())

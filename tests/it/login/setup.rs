@@ -1,5 +1,6 @@
 //! A configuration with logins, the parts that act on it, and a person who approves.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,10 +68,12 @@ impl World {
             ("b-admin", TEAM_B, "admin"),
             ("c-read", TEAM_C, "read-only"),
         ] {
-            text.push_str(&format!(
+            write!(
+                text,
                 "[role.{role}.provider.huawei-identity-center]\nlogin = \"corp\"\n\
                  account-id = \"{account}\"\npermission-set = \"{set}\"\n"
-            ));
+            )
+            .unwrap();
         }
         text
     }

@@ -1,10 +1,11 @@
 //! The real program: a daemon, `credvend login` in front of it, and the emulator behind.
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use credvend::emulator::Decision;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::setup::World;
@@ -22,17 +23,23 @@ impl Drop for Ours {
     }
 }
 
-/// An emulator that answers from a thread of its own, until the guard is dropped.
+/// An emulator that answers from a thread of its own, until the guard is dropped: commands
+/// block the test's thread.
 fn driven() -> (World, DropGuard) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let world = runtime.block_on(async { World::start() });
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    std::thread::spawn(move || runtime.block_on(stopped.cancelled()));
-    (world, stop.drop_guard())
+    let (started, world) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            started.send(World::start()).unwrap();
+            stopped.cancelled().await;
+        });
+    });
+    (world.recv().unwrap(), stop.drop_guard())
 }
 
 fn start(config: &str, arguments: &[&str], output: &std::path::Path) -> Ours {
@@ -48,14 +55,14 @@ fn start(config: &str, arguments: &[&str], output: &std::path::Path) -> Ours {
     Ours(child.unwrap())
 }
 
-fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+async fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = found() {
             return found;
         }
         assert!(begun.elapsed() < PATIENCE, "in time: {what}");
-        std::thread::sleep(Duration::from_millis(100));
+        sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -70,8 +77,8 @@ fn roles_fresh(config: &str) -> usize {
     roles.iter().filter(|role| role["held"] == "fresh").count()
 }
 
-#[test]
-fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart() {
+#[tokio::test]
+async fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart() {
     let (world, _driven) = driven();
     let socket = world.dir.path().join("app.sock");
     let text = format!(
@@ -90,7 +97,8 @@ fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart() {
         let role = &status["roles"][0];
         (status["logins"][0]["state"] == "needs-login" && role["refresh"] == "needs-login")
             .then_some(())
-    });
+    })
+    .await;
     let list = run(&mut credvend(&[
         "--config", config, "login", "corp", "--list",
     ]));
@@ -104,14 +112,16 @@ fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart() {
             .cloud
             .state
             .with_portal(|portal| portal.waiting(now()).pop())
-    });
+    })
+    .await;
     until("the invitation", || {
         let text = std::fs::read_to_string(&said).unwrap();
         text.contains(&format!("shows this code: {code}"))
             .then_some(())
-    });
+    })
+    .await;
     assert!(world.cloud.state.decide(&code, Decision::Approve));
-    let ended = until("an end", || login.0.try_wait().unwrap());
+    let ended = until("an end", || login.0.try_wait().unwrap()).await;
     let text = std::fs::read_to_string(&said).unwrap();
     assert_eq!(ended.code(), Some(0), "{text}");
     assert!(text.contains("signed in to corp until "), "{text}");
@@ -121,7 +131,8 @@ fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart() {
     );
     until("five fresh roles", || {
         (roles_fresh(config) == 5).then_some(())
-    });
+    })
+    .await;
 
     let toml = run(&mut credvend(&[
         "--config", config, "login", "corp", "--list", "--toml",
@@ -142,7 +153,8 @@ fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart() {
     let _daemon = start(config, &["run"], &log);
     until("five fresh roles again", || {
         (roles_fresh(config) == 5).then_some(())
-    });
+    })
+    .await;
 
     let out = run(&mut credvend(&["--config", config, "logout", "corp"]));
     assert_eq!(out.code, Some(0), "{out:?}");
@@ -156,24 +168,25 @@ fn now() -> credvend::clock::BootTime {
     credvend::clock::Clock::boot(&credvend::clock::SystemClock)
 }
 
-#[test]
-fn a_denied_and_a_cancelled_login_end_with_their_codes() {
+#[tokio::test]
+async fn a_denied_and_a_cancelled_login_end_with_their_codes() {
     let (world, _driven) = driven();
     let path = world.write("config.toml", &world.tencent(""));
     let config = path.to_str().unwrap();
     let log = world.dir.path().join("log");
     let said = world.dir.path().join("said");
     let _daemon = start(config, &["run"], &log);
-    until("a daemon", || status(config));
+    until("a daemon", || status(config)).await;
 
     let mut login = start(config, &["login", "corp"], &said);
     until("the invitation", || {
         let text = std::fs::read_to_string(&said).unwrap();
         text.contains("open this address").then_some(())
-    });
+    })
+    .await;
     let pid = rustix::process::Pid::from_child(&login.0);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let ended = until("an end", || login.0.try_wait().unwrap());
+    let ended = until("an end", || login.0.try_wait().unwrap()).await;
     let text = std::fs::read_to_string(&said).unwrap();
     assert_eq!(ended.code(), Some(69), "{text}");
     assert!(text.contains("cancelled"), "{text}");
@@ -187,7 +200,7 @@ fn a_denied_and_a_cancelled_login_end_with_their_codes() {
     );
     let config = other.to_str().unwrap();
     let _other = start(config, &["run"], &log);
-    until("a daemon", || status(config));
+    until("a daemon", || status(config)).await;
     let mut login = start(config, &["login", "corp"], &said);
     let code = until("a code", || {
         world
@@ -195,9 +208,10 @@ fn a_denied_and_a_cancelled_login_end_with_their_codes() {
             .state
             .with_portal(|portal| portal.waiting(now()).pop())
             .filter(|it| it.len() == 16)
-    });
+    })
+    .await;
     assert!(world.cloud.state.decide(&code, Decision::Deny));
-    let ended = until("an end", || login.0.try_wait().unwrap());
+    let ended = until("an end", || login.0.try_wait().unwrap()).await;
     assert_eq!(
         ended.code(),
         Some(77),

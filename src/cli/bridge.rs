@@ -1,0 +1,318 @@
+//! `bridge`: inside a container, where only a role's socket is mounted. Stock SDKs speak TCP to
+//! it, it speaks to the socket.
+//!
+//! It judges requests as a listener would (`Host`, browsers' and proxies' headers, the container
+//! token), because to the socket they all come from the bridge: whoever shares the container's
+//! network is let in by it. It holds no credentials and knows no roles. Each request has a
+//! connection of its own to the socket, so a daemon that is restarted is found again.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::exit::{Exit, Failure};
+use super::http_client::{Answer, CallError, Question, Target, call};
+use super::output;
+use crate::clock::SystemClock;
+use crate::config::model::Protocol;
+use crate::daemon::signals::{Request as Asked, Signals};
+use crate::listener::bind;
+use crate::listener::guard::{self, LONGEST_BODY, Violation};
+use crate::listener::host::Hosts;
+use crate::listener::token::Token;
+
+/// Connections at a time; more wait in the kernel's queue.
+const MOST_CONNECTIONS: usize = 256;
+/// For a head or a body to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Of a head, in bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// For an answer: a client may ask the daemon to wait a minute for news.
+const LONGEST_ANSWER: Duration = Duration::from_secs(75);
+/// How long a daemon that is just being restarted is waited for.
+const RESTART: Duration = Duration::from_secs(2);
+const TRY_EVERY: Duration = Duration::from_millis(100);
+/// For answers under way when the bridge is stopped.
+const GRACE: Duration = Duration::from_secs(5);
+/// Between two attempts to accept while no descriptor is to be had.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Everything a request is judged and answered with.
+struct Bridge {
+    socket: Target,
+    hosts: Hosts,
+    emulated: Vec<&'static str>,
+    token: Option<Token>,
+}
+
+/// Serves until it is told to stop.
+pub(super) async fn bridge(
+    socket: &Path,
+    listen: SocketAddr,
+    token: Option<&PathBuf>,
+) -> Result<Exit, Failure> {
+    let is_local = listen.ip().is_loopback() || bind::belongs_on_loopback_device(listen.ip());
+    if !is_local {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{listen} could be reached by others: --listen takes a loopback address"),
+        ));
+    }
+    let unavailable = |message: String| Failure::new(Exit::Unavailable, message);
+    let token = token
+        .map(|path| Token::open(path, None, Arc::new(SystemClock)))
+        .transpose()
+        .map_err(|error| unavailable(error.to_string()))?;
+    let mut signals =
+        Signals::take().map_err(|error| unavailable(format!("cannot take signals: {error}")))?;
+    let listener = bind::tcp(listen).map_err(|error| unavailable(error.to_string()))?;
+    let bound = listener
+        .local_addr()
+        .map_err(|error| unavailable(error.to_string()))?;
+    let emulated: Vec<&'static str> = Protocol::ALL
+        .iter()
+        .flat_map(|protocol| protocol.emulated_hosts())
+        .copied()
+        .collect();
+    let bridge = Arc::new(Bridge {
+        socket: Target::Unix(socket.to_owned()),
+        hosts: Hosts::at(bound, &emulated, &[]),
+        emulated,
+        token,
+    });
+    output::message(&format!("{bound} leads to {}", socket.display()));
+    let open = GracefulShutdown::new();
+    tokio::select! {
+        () = accept(&listener, &bridge, &open) => {}
+        () = stop(&mut signals) => {}
+    }
+    drop(listener);
+    // What is not answered by then is cut off.
+    let _late = timeout(GRACE, open.shutdown()).await;
+    Ok(Exit::Fine)
+}
+
+async fn stop(signals: &mut Signals) {
+    // There is no configuration to read again.
+    while signals.next().await != Asked::Stop {}
+}
+
+async fn accept(listener: &TcpListener, bridge: &Arc<Bridge>, open: &GracefulShutdown) {
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let Ok(slot) = Arc::clone(&room).acquire_owned().await else {
+            return; // it is never closed
+        };
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
+        let serving = serve(stream, Arc::clone(bridge), open);
+        tokio::spawn(async move {
+            serving.await;
+            drop(slot);
+        });
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    bridge: Arc<Bridge>,
+    open: &GracefulShutdown,
+) -> impl Future<Output = ()> + use<> {
+    // Without it small answers are slower, and nothing else happens.
+    let _slower = stream.set_nodelay(true);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let bridge = Arc::clone(&bridge);
+        async move { Ok::<_, Infallible>(bridge.answer(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), answer);
+    let connection = open.watch(connection);
+    async move {
+        // A client that breaks off is its own affair.
+        let _broken_off = connection.await;
+    }
+}
+
+impl Bridge {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let path = match self.admit(&parts) {
+            Ok(path) => path,
+            Err(refused) => return refused.into(),
+        };
+        let limit = usize::try_from(LONGEST_BODY).unwrap_or(usize::MAX);
+        let Ok(Ok(body)) = timeout(PATIENCE, Limited::new(body, limit).collect()).await else {
+            return refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive");
+        };
+        let body = body.to_bytes();
+        match self.ask(&parts, &path, &body).await {
+            Ok(answer) => passed_on(answer),
+            Err(error) => {
+                let message = format!("the bridge got no answer: {error}");
+                let mut refusal = refusal(StatusCode::SERVICE_UNAVAILABLE, &message);
+                let soon = HeaderValue::from_static("1");
+                refusal.headers_mut().insert(header::RETRY_AFTER, soon);
+                refusal
+            }
+        }
+    }
+
+    /// The path and query to ask the socket for, or why not.
+    fn admit(&self, parts: &Parts) -> Result<String, Refused> {
+        let head = guard::Head {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            ambiguous_length: false, // what is passed on says it once
+            local: None,
+        };
+        let rules = guard::Rules {
+            hosts: &self.hosts,
+            emulated: &self.emulated,
+            same_origin: false,
+        };
+        let admitted = guard::check(head, rules).map_err(Refused::Request)?;
+        let containers = [Protocol::AwsContainer, Protocol::HuaweiContainer];
+        let wants_token = Protocol::route(&containers, &admitted.path, &parts.headers).is_ok();
+        if wants_token && !self.shows_token(&parts.headers) {
+            return Err(match self.token {
+                Some(_) => Refused::WrongToken,
+                None => Refused::NoToken,
+            });
+        }
+        Ok(match admitted.query {
+            Some(query) => format!("{}?{query}", admitted.path),
+            None => admitted.path.into_owned(),
+        })
+    }
+
+    fn shows_token(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get(header::AUTHORIZATION);
+        match (&self.token, shown) {
+            (Some(token), Some(shown)) => token.accepts(shown.as_bytes()),
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    /// Asks the socket. A daemon that is being restarted is waited for, and asked again if it
+    /// ended while it was answering: nothing that is asked here changes anything.
+    async fn ask(&self, parts: &Parts, path: &str, body: &Bytes) -> Result<Answer, CallError> {
+        let deadline = Instant::now() + RESTART;
+        let mut headers = parts.headers.clone();
+        for name in HOP_BY_HOP {
+            headers.remove(name);
+        }
+        loop {
+            let question = Question {
+                method: parts.method.clone(),
+                path: path.to_owned(),
+                headers: headers.clone(),
+                body: body.clone(),
+                timeout: LONGEST_ANSWER,
+            };
+            match call(&self.socket, question).await {
+                Err(CallError::Unreachable { .. } | CallError::Garbled { .. })
+                    if Instant::now() < deadline =>
+                {
+                    sleep(TRY_EVERY).await;
+                }
+                answered => return answered,
+            }
+        }
+    }
+}
+
+/// What belongs to one connection, and what the other side's library writes itself.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::DATE,
+    header::HOST,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// The daemon's answer as it is.
+fn passed_on(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_owner(answer.body)));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    *response.headers_mut() = answer.headers;
+    for name in HOP_BY_HOP {
+        response.headers_mut().remove(name);
+    }
+    response
+}
+
+/// Why a request does not get to the socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+enum Refused {
+    #[error("container paths need a token: start the bridge with --token FILE")]
+    NoToken,
+    #[error(transparent)]
+    Request(Violation),
+    #[error("the request does not show the bridge's token in `Authorization`")]
+    WrongToken,
+}
+
+impl From<Refused> for Response<Full<Bytes>> {
+    fn from(refused: Refused) -> Self {
+        let status = match refused {
+            Refused::NoToken | Refused::WrongToken => StatusCode::UNAUTHORIZED,
+            Refused::Request(violation) => violation.status(),
+        };
+        let mut response = refusal(status, &refused.to_string());
+        let headers = response.headers_mut();
+        if let Refused::Request(Violation::Method(methods)) = refused {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods.allow()));
+        }
+        if matches!(refused, Refused::Request(violation) if violation.closes()) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// In the shape of native errors.
+fn refusal(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
+    let code = match status {
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "not-allowed",
+        StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        _ => "bad-request",
+    };
+    let body = serde_json::json!({ "error": { "code": code, "message": message } });
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests;

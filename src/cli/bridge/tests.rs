@@ -1,0 +1,142 @@
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::thread::{self, JoinHandle};
+
+use super::*;
+
+fn bridge(socket: &Path, token: Option<&Path>) -> Bridge {
+    let emulated = vec!["metadata.tencentyun.com"];
+    Bridge {
+        socket: Target::Unix(socket.to_owned()),
+        hosts: Hosts::at("127.0.0.1:9470".parse().unwrap(), &emulated, &[]),
+        emulated,
+        token: token.map(|path| Token::open(path, None, Arc::new(SystemClock)).unwrap()),
+    }
+}
+
+/// `METHOD TARGET`, then a header a line.
+fn parts(text: &str) -> Parts {
+    let mut lines = text.lines();
+    let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
+    let mut request = Request::builder().method(method).uri(target);
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        request = request.header(name, value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+#[test]
+fn requests_are_judged_as_a_listener_would() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, "a-token-of-20-letters").unwrap();
+    let bridge = bridge(Path::new("/nowhere"), Some(&file));
+    for (head, path) in [
+        ("GET //v1//roles?a=b\nHost: localhost", "/v1/roles?a=b"),
+        (
+            "GET http://metadata.tencentyun.com/latest\nHost: metadata.tencentyun.com",
+            "/latest",
+        ),
+        (
+            "GET /aws/container/app\nHost: 127.0.0.1:9470\nAuthorization: a-token-of-20-letters",
+            "/aws/container/app",
+        ),
+    ] {
+        assert_eq!(bridge.admit(&parts(head)).as_deref(), Ok(path), "{head}");
+    }
+    for (head, refused) in [
+        (
+            "GET /v1/roles\nHost: evil.example",
+            Refused::Request(Violation::ForeignHost),
+        ),
+        (
+            "GET /v1/roles\nHost: localhost\nOrigin: null",
+            Refused::Request(Violation::ForeignHeader("Origin")),
+        ),
+        (
+            "GET /aws/container/app\nHost: localhost",
+            Refused::WrongToken,
+        ),
+        (
+            "POST /huawei/container/app\nHost: localhost\nAuthorization: another",
+            Refused::WrongToken,
+        ),
+    ] {
+        assert_eq!(bridge.admit(&parts(head)), Err(refused), "{head}");
+    }
+}
+
+#[test]
+fn without_a_token_no_container_path_is_open() {
+    let bridge = bridge(Path::new("/nowhere"), None);
+    let head = "GET /aws/container/app\nHost: localhost\nAuthorization: ";
+    assert_eq!(bridge.admit(&parts(head)), Err(Refused::NoToken));
+}
+
+/// Answers one connection, or cuts it off after the head.
+fn serve_once(listener: UnixListener, cut: bool) -> JoinHandle<(UnixListener, String)> {
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        let mut some = [0; 1024];
+        while !head.ends_with(b"\r\n\r\n") {
+            let count = stream.read(&mut some).unwrap();
+            head.extend_from_slice(&some[..count]);
+        }
+        if !cut {
+            let answer = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 2\r\n\r\nhi";
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        (listener, String::from_utf8(head).unwrap())
+    })
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_restarted_meanwhile_is_found_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let bridge = bridge(&path, None);
+    let asking = parts("GET /v1/roles\nHost: localhost\nConnection: close\nIf-None-Match: x");
+    let restarted = {
+        let path = path.clone();
+        async move {
+            sleep(TRY_EVERY * 3).await; // nobody is there yet
+            let listener = UnixListener::bind(&path).unwrap();
+            tokio::task::spawn_blocking(move || {
+                let (listener, _) = serve_once(listener, true).join().unwrap();
+                serve_once(listener, false).join().unwrap().1
+            })
+            .await
+            .unwrap()
+        }
+    };
+    let no_body = Bytes::new();
+    let (answer, head) = tokio::join!(bridge.ask(&asking, "/v1/roles", &no_body), restarted);
+    let answer = passed_on(answer.unwrap());
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()[header::ETAG], "\"1\"");
+    let head = head.to_lowercase();
+    assert!(head.contains("if-none-match: x"), "{head}");
+    assert!(
+        head.contains("host: localhost") && !head.contains("connection"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn a_daemon_that_stays_away_is_told_of() {
+    let bridge = bridge(Path::new("/nowhere/at/all"), None);
+    let asking = parts("GET /v1/roles\nHost: localhost");
+    let error = bridge.ask(&asking, "/", &Bytes::new()).await.unwrap_err();
+    assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+}
+
+#[test]
+fn refusals_say_what_would_help() {
+    let refusal = Response::from(Refused::Request(Violation::Method(guard::Methods::Reading)));
+    assert_eq!(refusal.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(refusal.headers()[header::ALLOW], "GET, HEAD");
+    let refusal = Response::from(Refused::NoToken);
+    assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
+}
