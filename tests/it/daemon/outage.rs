@@ -40,7 +40,11 @@ async fn look(site: &Site, role: &str) -> Option<Value> {
         200 => {
             let set = reply.json();
             let end = Duration::from_secs(seconds(&set["expires_at"]));
-            assert!(end > asked, "{role} was over at {asked:?}: {}", set["expires_at"]);
+            assert!(
+                end > asked,
+                "{role} was over at {asked:?}: {}",
+                set["expires_at"]
+            );
             Some(set)
         }
         503 => {
