@@ -16,6 +16,9 @@ use crate::provider::error::{Class, ProviderError};
 /// so that one absurd date cannot stop refreshing for good.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(168);
 
+/// Two equal lives can seem to end this much apart: `Date` and what we tell are whole seconds.
+const ROUNDING: Duration = Duration::from_secs(2);
+
 /// What to do with what was obtained.
 #[derive(Debug)]
 pub enum Verdict {
@@ -58,7 +61,7 @@ pub fn judge(obtained: Obtained, at: Circumstances<'_>) -> Result<Verdict, Provi
         if same(&held.keys, &obtained.keys) {
             return Ok(Verdict::Repeat);
         }
-        if expires_at < held.expires_at {
+        if expires_at + ROUNDING < held.expires_at {
             return reject(format!(
                 "the answer holds credentials that end {} s before those held; not adopted",
                 expires_at.until(held.expires_at).as_secs()
@@ -192,6 +195,15 @@ mod tests {
             assert!(error.message.contains(said), "{case}: {error}");
             assert_eq!(error.class, Class::Transient, "{case}");
         }
+    }
+
+    #[test]
+    fn sets_of_one_second_are_equally_long_lived() {
+        let held = adopted(obtained("A", 3600, 0), None);
+        assert_eq!(
+            adopted(obtained("B", 3600, 1), Some(&held)).generation,
+            1000
+        );
     }
 
     #[test]
