@@ -72,6 +72,15 @@ impl Drop for Started {
     }
 }
 
+/// Says that this host cannot run a test; `cargo test -- --nocapture` shows it.
+#[expect(
+    clippy::print_stdout,
+    reason = "the test harness shows it with the test"
+)]
+pub(crate) fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
 thread_local! {
     /// libtest gives each test a thread, and `#[tokio::test]` keeps its tasks on it.
     static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::site::{ADMIN, Site, assumed, base, socket};
-use crate::support::Ended;
+use crate::support::{Ended, skipped};
 
 /// Nobody the tests or the daemon run as.
 const STRANGER: u32 = 54_322;
@@ -42,7 +42,7 @@ async fn as_stranger(site: &Site, arguments: &[&str]) -> Ended {
 #[tokio::test]
 async fn a_stranger_may_read_the_status_and_nothing_else() {
     if !rustix::process::geteuid().is_root() {
-        println!("left out: only root can become another user");
+        skipped("only root can become another user");
         return;
     }
     let site = Site::new();
