@@ -2,7 +2,7 @@
 
 A pair is a client and a protocol. Each gets the right keys, gets new ones after a refresh without
 a restart, and goes on without one error while the cloud is away, while the daemon reloads, and
-while it restarts; nothing it ever gets is expired or mixed. Ends with a table of the pairs.
+while it restarts with the cloud away; nothing it ever gets is expired or mixed. Ends with a table of the pairs.
 
     matrix.py [--write-docs FILE] [WORD…]     only pairs whose name has one of the words
 """
@@ -21,6 +21,7 @@ from witness import witness
 from world import METRICS, Served, enter_namespaces, running_daemon
 
 OUTAGE = 12
+RESTART_OUTAGE = 4
 # Rotation waits for the client with the longest way to its window.
 ROTATION = 80
 
@@ -118,7 +119,10 @@ class Matrix:
             self.daemon.write_config('min-remaining = "5s"')
             self.daemon.command("reload")
         with self.span("restart"):
+            # What it serves then can only be what it held before.
+            self.cloud.control("outage", {"seconds": RESTART_OUTAGE})
             self.daemon.restart()
+            time.sleep(RESTART_OUTAGE)
 
     def expect_outage(self):
         """An outage that nobody noticed would prove nothing."""

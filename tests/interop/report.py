@@ -14,7 +14,7 @@ Each of these was run unmodified against credvend and an emulated cloud, all at 
 client was kept running and asked for its keys over and over. It got the right ones (keys), new
 ones after a refresh (rotation), and not one error, mixed or expired set while the cloud was away
 for {outage} s (outage), while the daemon read a changed configuration (reload), and while it was
-restarted on sockets it inherits (restart).
+restarted, the cloud being away, on the sockets and sets it inherits (restart).
 
 *Session* is how long its sets lived: short enough that it had to ask again, long enough for its
 own window. Tools that live for one command were run over and over, and judged by the signature of

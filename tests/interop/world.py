@@ -2,7 +2,7 @@
 emulated cloud and the daemon in it, and a record of every set the daemon has served.
 
 The namespaces are the script's own and end with it; nothing of the host is touched. The daemon
-inherits its listening sockets from here, as it would from systemd, so a restart closes none.
+inherits its listening sockets from here, and what it held before, as it would from systemd.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ import time
 from datetime import datetime
 
 from harness import CREDVEND
+from manager import Manager
 
 INSIDE = "CREDVEND_INTEROP_NAMESPACE"
 ADDRESSES = ("169.254.0.23", "169.254.169.254", "169.254.170.2", "100.100.100.200")
@@ -92,7 +93,7 @@ def listening(address):
 
 
 class Daemon:
-    """`credvend run` on inherited sockets."""
+    """`credvend run` on inherited sockets, with a descriptor store."""
 
     def __init__(self, directory, cloud):
         self.directory = pathlib.Path(directory)
@@ -102,6 +103,7 @@ class Daemon:
         self.token = self.directory / "tasks.token"
         self.log = open(self.directory / "daemon.log", "ab")
         self.process = None
+        self.manager = Manager(self.directory)
         for name, text in (("key-id", cloud.key_id), ("key-secret", cloud.key_secret)):
             path = self.directory / name
             path.touch(mode=0o600)
@@ -146,12 +148,15 @@ class Daemon:
         self.config.write_text("\n\n".join(parts) + "\n")
 
     def start(self):
-        inherited = [one.fileno() for one in self.sockets.values()]
+        passed = [(name, one.fileno()) for name, one in self.sockets.items()]
+        passed += self.manager.stored()
+        names, inherited = zip(*passed)
         launcher = pathlib.Path(__file__).with_name("activate.py")
-        lists = [":".join(self.sockets), ":".join(map(str, inherited))]
+        lists = [":".join(names), ":".join(map(str, inherited))]
         self.process = subprocess.Popen(
             [sys.executable, launcher, *lists, CREDVEND, "--config", str(self.config), "run"],
             pass_fds=inherited,
+            env=os.environ | self.manager.environment,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
@@ -161,6 +166,7 @@ class Daemon:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(timeout=20)
+            self.manager.settle()
 
     def restart(self):
         before = self.process.pid
