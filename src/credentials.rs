@@ -14,6 +14,9 @@ pub enum Cloud {
 }
 
 impl Cloud {
+    /// Every cloud, in the order of their names.
+    pub const ALL: [Self; 2] = [Self::Huawei, Self::Tencent];
+
     /// As written in the configuration and in native answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -70,9 +73,8 @@ impl Obtained {
     /// never be served after its end.
     #[must_use]
     pub fn begins_at(&self) -> BootTime {
-        let sent = self.sent_at.since_boot();
         match self.issuer_now {
-            Some(_) => BootTime::new(sent.saturating_sub(DATE_RESOLUTION)),
+            Some(_) => self.sent_at - DATE_RESOLUTION,
             None => self.sent_at,
         }
     }

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! `secret`, `name`, `clock`, `credentials` and `schedule` are the vocabulary and import nothing
-//! else of ours; `formats` renders a set for the wire; `provider` and `store` know only these;
-//! `login` keeps who is signed in where;
+//! else of ours; `formats` renders a set for the wire, `sink` writes it into files; `provider`
+//! and `store` know only these; `login` keeps who is signed in where;
 //! `refresh` decides when and what to adopt; listeners know the store and the clock; only
 //! `daemon` knows everybody. `emulator` is the other side of the wire: a strict stand-in for
 //! the cloud's STS, behind `credvend dev` and the tests.
@@ -31,4 +31,5 @@ pub mod provider;
 pub mod refresh;
 pub mod schedule;
 pub mod secret;
+pub mod sink;
 pub mod store;

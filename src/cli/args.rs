@@ -1,5 +1,6 @@
 //! The arguments, from which the help texts, the completions and the man pages are made.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,6 +68,19 @@ pub(super) enum Command {
     /// They are read from a listener that serves the role natively, found through the
     /// configuration or named by --socket, and that listener's access rules apply.
     Get(Get),
+
+    /// Run a program that fetches a role's credentials from here
+    ///
+    /// Sets the variables that make its SDKs fetch, and keep fetching, from the daemon, and takes
+    /// out those that would win over them. The program takes this one's place, so signals reach
+    /// it and its exit code is what you see.
+    Exec(Exec),
+
+    /// Print the environment that `exec` would set
+    ///
+    /// As lines for a shell: eval "$(credvend env ROLE)". Where a client has no variable for it, a
+    /// comment says which listener or sink it needs.
+    Env(Env),
 
     /// Wait until a role's credentials are served
     ///
@@ -194,6 +208,28 @@ pub(super) struct From {
     /// Read from the listener with this Unix socket
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Exec {
+    /// Whose credentials
+    pub(super) role: Name,
+
+    #[command(flatten)]
+    pub(super) from: From,
+
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(super) command: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Env {
+    /// Whose credentials
+    pub(super) role: Name,
+
+    #[command(flatten)]
+    pub(super) from: From,
 }
 
 #[derive(Args, Debug)]

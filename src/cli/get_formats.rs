@@ -11,10 +11,9 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::args::Format;
-use super::output;
 use crate::clock::{BootTime, rfc3339_seconds};
 use crate::credentials::{Cloud, CredentialSet, Keys};
-use crate::formats::{Rendering, aws, huawei, native, tencent};
+use crate::formats::{Rendering, aws, env, huawei, native, tencent};
 use crate::name::Name;
 use crate::secret::Secret;
 
@@ -55,7 +54,7 @@ impl Served {
         if role != *asked_for {
             return Err("credentials of another role");
         }
-        let cloud = [Cloud::Tencent, Cloud::Huawei]
+        let cloud = Cloud::ALL
             .into_iter()
             .find(|cloud| cloud.as_str() == native.cloud)
             .ok_or("`cloud` is none that is known")?;
@@ -88,6 +87,22 @@ impl Served {
         self.expires_at
     }
 
+    /// The three parts under the names that the cloud's own tools read.
+    pub(super) fn variables(&self) -> Vec<(&'static str, Zeroizing<String>)> {
+        let keys = &self.set.keys;
+        let names = env::names(self.cloud);
+        let parts = [
+            (names.ids, keys.access_key_id.as_str()),
+            (names.secrets, keys.secret_access_key.expose()),
+            (names.tokens, keys.session_token.expose()),
+        ];
+        let pair = |name: &&'static str, value: &str| (*name, Zeroizing::new(value.to_owned()));
+        parts
+            .iter()
+            .flat_map(|(names, value)| names.iter().map(move |name| pair(name, value)))
+            .collect()
+    }
+
     /// The text to print, with a line feed at its end.
     pub(super) fn render(&self, format: Format) -> Zeroizing<Vec<u8>> {
         let rendering = Rendering {
@@ -98,7 +113,7 @@ impl Served {
         };
         match format {
             Format::Aws => line(aws::container(rendering)),
-            Format::Env => line(self.env()),
+            Format::Env => line(env::assignments(rendering)),
             Format::Huawei => line(huawei::metadata(rendering)),
             Format::Json => line(native::credentials(rendering)),
             Format::Process => line(self.process()),
@@ -119,51 +134,6 @@ impl Served {
         })
         .to_string()
     }
-
-    /// Shell assignments: the names of the cloud's own tools, then those of S3 clients.
-    fn env(&self) -> Zeroizing<String> {
-        let keys = &self.set.keys;
-        let (ids, secrets, tokens) = match self.cloud {
-            // tccli, the Node SDK and Terraform each have a name of their own for the token.
-            Cloud::Tencent => (
-                &["TENCENTCLOUD_SECRET_ID"][..],
-                &["TENCENTCLOUD_SECRET_KEY"][..],
-                &[
-                    "TENCENTCLOUD_TOKEN",
-                    "TENCENTCLOUD_SESSION_TOKEN",
-                    "TENCENTCLOUD_SECURITY_TOKEN",
-                ][..],
-            ),
-            // The SDKs' names and Terraform's.
-            Cloud::Huawei => (
-                &["HUAWEICLOUD_SDK_AK", "HW_ACCESS_KEY"][..],
-                &["HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY"][..],
-                &["HUAWEICLOUD_SDK_SECURITY_TOKEN", "HW_SECURITY_TOKEN"][..],
-            ),
-        };
-        let mut text = Zeroizing::new(format!(
-            "# {}: valid until {}, and not renewed in an environment\n",
-            self.role,
-            rfc3339_seconds(self.expires_at)
-        ));
-        let id = quoted(&keys.access_key_id);
-        let secret = quoted(keys.secret_access_key.expose());
-        let token = quoted(keys.session_token.expose());
-        assign(&mut text, ids, &id);
-        assign(&mut text, secrets, &secret);
-        assign(&mut text, tokens, &token);
-        text.push_str("# the same for S3 clients of the object storage\n");
-        assign(&mut text, &["AWS_ACCESS_KEY_ID"], &id);
-        assign(&mut text, &["AWS_SECRET_ACCESS_KEY"], &secret);
-        assign(&mut text, &["AWS_SESSION_TOKEN"], &token);
-        text
-    }
-}
-
-fn assign(text: &mut String, names: &[&str], value: &str) {
-    for name in names {
-        output::append(text, format_args!("{name}={value}\n"));
-    }
 }
 
 /// The text with a line feed at its end.
@@ -175,17 +145,6 @@ fn line(text: impl AsRef<[u8]>) -> Zeroizing<Vec<u8>> {
         bytes.push(b'\n');
     }
     bytes
-}
-
-/// A word of the shell that means this text: as it is where nothing in it is special, else in
-/// single quotes.
-fn quoted(text: &str) -> Zeroizing<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+/=.,:@%".contains(c);
-    Zeroizing::new(if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    })
 }
 
 #[cfg(test)]

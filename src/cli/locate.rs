@@ -44,6 +44,85 @@ pub(super) fn native_listeners(config: &Path, role: &str) -> Result<Vec<Access>,
     choose(&files, role).map_err(|nothing| nothing.into_failure(config, role))
 }
 
+/// A listener that serves a role, in whatever format.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Serving {
+    pub(super) name: String,
+    pub(super) target: Target,
+    pub(super) token: Option<PathBuf>,
+    /// As written in the configuration, or its defaults.
+    pub(super) protocols: BTreeSet<String>,
+    /// Whether the role is "the instance role" there.
+    pub(super) is_first: bool,
+}
+
+/// What the configuration says of a role, as far as its clients are concerned.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Offer {
+    /// As in `cloud` of a native answer; `None` if the files do not tell.
+    pub(super) cloud: Option<String>,
+    pub(super) servings: Vec<Serving>,
+}
+
+/// Everything that serves this role.
+pub(super) fn offer(config: &Path, role: &str) -> Result<Offer, Failure> {
+    let files = read_all(config)?;
+    find_offer(&files, role).map_err(|nothing| nothing.into_failure(config, role))
+}
+
+fn find_offer(files: &[Table], role: &str) -> Result<Offer, Nothing> {
+    let tables = |name: &'static str| {
+        files
+            .iter()
+            .filter_map(move |file| file.get(name)?.as_table())
+            .flatten()
+    };
+    let cloud = |wanted: &str| {
+        let (_, table) = tables("role").find(|(name, _)| *name == wanted)?;
+        cloud_of(table)
+    };
+    let mut offer = Offer {
+        cloud: cloud(role),
+        servings: Vec::new(),
+    };
+    let mut known: BTreeSet<String> = tables("role").map(|(name, _)| name.clone()).collect();
+    for (name, listener) in tables("listener") {
+        let roles = strings(listener.get("roles"));
+        known.extend(roles.iter().map(|&name| name.to_owned()));
+        let Some(access) = access(listener).filter(|_| roles.contains(&role)) else {
+            continue;
+        };
+        // The metadata protocol of a cloud has the cloud's name.
+        let usual = || roles.iter().filter_map(|role| cloud(role));
+        let protocols = match listener.get("protocols") {
+            None => usual().chain(["native".to_owned()]).collect(),
+            chosen => strings(chosen).into_iter().map(str::to_owned).collect(),
+        };
+        offer.servings.push(Serving {
+            name: name.clone(),
+            target: access.target,
+            token: access.token,
+            protocols,
+            is_first: roles.first() == Some(&role),
+        });
+    }
+    if known.contains(role) {
+        Ok(offer)
+    } else {
+        Err(Nothing::NoSuchRole(known))
+    }
+}
+
+/// A provider's kind begins with the cloud's name, unless it is a program for any cloud.
+fn cloud_of(role: &Value) -> Option<String> {
+    let (kind, provider) = role.get("provider")?.as_table()?.iter().next()?;
+    let cloud = match kind.as_str() {
+        "command" => provider.get("cloud")?.as_str()?,
+        kind => kind.split('-').next()?,
+    };
+    Some(cloud.to_owned())
+}
+
 #[derive(Debug, Eq, PartialEq)]
 enum Nothing {
     /// The known roles, to choose from.
@@ -205,6 +284,28 @@ mod tests {
         assert_eq!(choose(&files, "lonely"), Err(Nothing::NotNative));
         let known = ["app", "lonely", "other"].map(str::to_owned).into();
         assert_eq!(choose(&files, "nobody"), Err(Nothing::NoSuchRole(known)));
+    }
+
+    #[test]
+    fn an_offer_has_every_listener_of_a_role() {
+        let roles = r#"
+            [role.app.provider.command]
+            command = ["/bin/true"]
+            cloud = "huawei"
+            [role.hw.provider.tencent-assume-role]
+        "#;
+        let text = CONFIG.replace("[role.app]\n", "");
+        let files = [text.parse().unwrap(), roles.parse().unwrap()];
+        let offer = find_offer(&files, "app").unwrap();
+        assert_eq!(offer.cloud.as_deref(), Some("huawei"));
+        let names: Vec<_> = offer.servings.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["app", "metadata", "tasks"]);
+        let first: Vec<_> = offer.servings.iter().map(|it| it.is_first).collect();
+        assert_eq!(first, [false, true, true]);
+        let usual = ["huawei".to_owned(), "native".to_owned()].into();
+        assert_eq!(offer.servings[0].protocols, usual);
+        assert_eq!(find_offer(&files, "hw").unwrap().servings, []);
+        assert!(find_offer(&files, "nobody").is_err());
     }
 
     #[test]

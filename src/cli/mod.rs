@@ -9,6 +9,8 @@ mod bridge;
 mod check;
 mod dev;
 mod emulate;
+mod environment;
+mod exec;
 pub mod exit;
 mod get_formats;
 mod http_client;
@@ -82,6 +84,8 @@ fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
         }
         Command::Completions(it) => manual::completions(it),
         Command::Emulator(it) => emulate::emulate(it.listen),
+        Command::Env(it) => exec::print(config, it),
+        Command::Exec(it) => exec::exec(config, it),
         Command::Forget(it) => block_on(operate::forget(config, it)),
         Command::Get(it) => block_on(vending::get(config, it)),
         Command::Login(it) => block_on(login::login(config, it)),
@@ -106,7 +110,7 @@ impl From<RunError> for Failure {
     }
 }
 
-fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

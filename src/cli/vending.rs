@@ -29,21 +29,23 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Prints a role's credentials.
 pub(super) async fn get(config: &Path, arguments: &Get) -> Result<Exit, Failure> {
-    let served = fetch_once(config, arguments).await.map_err(|failure| {
-        // Whoever runs a `credential_process` shows one line of it at most.
-        if arguments.format == Format::Process {
-            Failure::new(failure.exit, failure.message.replace('\n', " "))
-        } else {
-            failure
-        }
-    })?;
+    let served = fetch_once(config, &arguments.from, &arguments.role)
+        .await
+        .map_err(|failure| {
+            // Whoever runs a `credential_process` shows one line of it at most.
+            if arguments.format == Format::Process {
+                Failure::new(failure.exit, failure.message.replace('\n', " "))
+            } else {
+                failure
+            }
+        })?;
     output::bytes(&served.render(arguments.format))?;
     Ok(Exit::Fine)
 }
 
-async fn fetch_once(config: &Path, arguments: &Get) -> Result<Served, Failure> {
-    let role = &arguments.role;
-    let listeners = listeners(config, &arguments.from, role)?;
+/// The credentials of a role, as a client of a listener.
+pub(super) async fn fetch_once(config: &Path, from: &From, role: &Name) -> Result<Served, Failure> {
+    let listeners = listeners(config, from, role)?;
     let answer = fetch(&listeners, role, None).await?;
     parse(&answer, role)
 }

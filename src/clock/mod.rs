@@ -7,7 +7,7 @@
 pub mod jumps;
 
 use std::fmt::Debug;
-use std::ops::Add;
+use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -43,6 +43,15 @@ impl BootTime {
     #[must_use]
     pub fn until(self, later: Self) -> Duration {
         later.since(self)
+    }
+}
+
+impl Sub<Duration> for BootTime {
+    type Output = Self;
+
+    /// Not before the machine started.
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration))
     }
 }
 

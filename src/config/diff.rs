@@ -36,6 +36,8 @@ pub struct Difference {
     pub roles: BTreeMap<Name, RoleChange>,
     /// Listeners that changed; those that did not are not listed.
     pub listeners: BTreeMap<Name, ListenerChange>,
+    /// Sinks that were added, removed or changed.
+    pub sinks: BTreeMap<Name, &'static str>,
     /// Other tables that changed, by their names.
     pub tables: Vec<&'static str>,
 }
@@ -64,6 +66,9 @@ impl Difference {
                 (ListenerChange::Added, ListenerChange::Removed),
                 listener_change,
             ),
+            sinks: changes(&old.sinks, &new.sinks, ("added", "removed"), |old, new| {
+                (old != new).then_some("changed")
+            }),
             tables: tables
                 .into_iter()
                 .filter_map(|(name, changed)| changed.then_some(name))
@@ -73,7 +78,10 @@ impl Difference {
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.roles.is_empty() && self.listeners.is_empty() && self.tables.is_empty()
+        self.roles.is_empty()
+            && self.listeners.is_empty()
+            && self.sinks.is_empty()
+            && self.tables.is_empty()
     }
 
     /// One sentence per change.
@@ -96,8 +104,10 @@ impl Difference {
             }
             ListenerChange::Content => format!("listener `{name}` changed"),
         });
+        let sinks = self.sinks.iter();
+        let sinks = sinks.map(|(name, change)| format!("sink `{name}` {change}"));
         let tables = self.tables.iter().map(|name| format!("[{name}] changed"));
-        roles.chain(listeners).chain(tables).collect()
+        roles.chain(listeners).chain(sinks).chain(tables).collect()
     }
 }
 

@@ -16,9 +16,7 @@ use crate::name::Name;
 /// Tables that are there once.
 const SINGLE: [&str; 5] = ["daemon", "admin", "metrics", "upstream", "limits"];
 /// Tables of tables with names.
-const NAMED: [&str; 4] = ["key", "login", "role", "listener"];
-/// Tables of tables that a later version understands.
-const LATER: [&str; 1] = ["sink"];
+const NAMED: [&str; 5] = ["key", "login", "role", "listener", "sink"];
 
 /// One file and what the TOML parser made of it. Without `Debug`, as it holds all values.
 pub(super) struct Parsed<'t> {
@@ -84,12 +82,6 @@ impl<'f, 'd> Document<'f, 'd> {
         for kind in NAMED {
             for (name, value) in root.optional(kind, Value::entries).unwrap_or_default() {
                 self.add_named(kind, name, &value, findings);
-            }
-        }
-        for kind in LATER {
-            for (name, value) in root.optional(kind, Value::entries).unwrap_or_default() {
-                let text = format!("`{kind}.{name}`: a {kind} is not supported by this version");
-                findings.mistake(value.key_place(), text, None);
             }
         }
         root.finish();

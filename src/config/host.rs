@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::stand_in::Surroundings;
+
 /// The variables that supply defaults.
 const VARIABLES: [&str; 5] = [
     "STATE_DIRECTORY",
@@ -16,6 +18,8 @@ const VARIABLES: [&str; 5] = [
 pub(super) struct Host {
     pub(super) name: String,
     pub(super) variables: BTreeMap<&'static str, String>,
+    /// What it shows of real metadata services.
+    pub(super) services: Surroundings,
 }
 
 impl Host {
@@ -31,6 +35,7 @@ impl Host {
                 .to_string_lossy()
                 .into_owned(),
             variables: variables.collect(),
+            services: Surroundings::this(),
         }
     }
 

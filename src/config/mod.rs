@@ -34,7 +34,10 @@ mod provider;
 mod reader;
 mod report;
 mod role;
+mod sink;
+
 mod source;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -54,7 +57,7 @@ use crate::name::Name;
 use document::{Document, Parsed};
 use findings::Findings;
 use host::Host;
-use model::{Address, Config, Key, Listener, Login};
+use model::{Address, Config, Key, Listener, Login, Sink};
 use source::{Place, SourceFile};
 
 /// A correct configuration and what came with it.
@@ -148,7 +151,7 @@ fn interpret(files: &[SourceFile], host: &Host) -> Result<Loaded, Report> {
     let config = read(Document::gather(&parsed, &findings), host, &findings);
     warnings::secrets(&findings);
     if !findings.has_mistakes() {
-        warnings::all(&config, &findings);
+        warnings::all(&config, host, &findings);
     }
     let rank = |path: &Path| files.iter().position(|file| file.path() == path);
     let (mistakes, warnings) = findings.into_messages(|path| rank(path).unwrap_or(files.len()));
@@ -221,6 +224,13 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
             listeners.insert(name, listener);
         }
     }
+    let mut sinks: BTreeMap<Name, Sink> = BTreeMap::new();
+    for (name, table) in document.named("sink") {
+        if let Some(sink) = sink::sink(&name, table, &role_places, document.complete) {
+            sinks.insert(name, sink);
+        }
+    }
+    sink::shared_paths(&sinks, findings);
     let config = Config {
         daemon,
         admin,
@@ -232,6 +242,7 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
             .collect(),
         roles,
         listeners,
+        sinks,
         limits,
     };
     shared_addresses(&config, findings);

@@ -234,6 +234,10 @@ impl<'f, 'd> Table<'f, 'd> {
         &self.place
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Notes a mistake of the table as a whole.
     pub(super) fn complain(&self, text: impl Into<String>, hint: impl Into<Option<String>>) {
         self.findings.mistake(&self.place, text, hint);

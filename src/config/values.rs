@@ -143,7 +143,7 @@ pub(super) fn secret(value: &Value<'_, '_>) -> Option<SecretRef> {
 }
 
 pub(super) fn cloud(text: &str) -> Result<Cloud, Complaint> {
-    [Cloud::Huawei, Cloud::Tencent]
+    Cloud::ALL
         .into_iter()
         .find(|cloud| cloud.as_str() == text)
         .ok_or_else(|| {

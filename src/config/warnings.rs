@@ -5,8 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::findings::Findings;
+use super::host::Host;
 use super::listener::metadata_protocol;
-use super::model::{Address, Allow, Config, Listener, Protocol, Provider, Role, Source};
+use super::model::{
+    Address, Allow, Config, Listener, Protocol, Provider, Role, Sink, SinkKind, Source,
+};
 use super::provider::account_of;
 use super::values::spoken;
 use crate::credentials::Cloud;
@@ -14,7 +17,7 @@ use crate::provider::secrets::{SecretRef, SecretSource};
 use crate::schedule::{self, shown_at_least};
 
 /// Everything unwise about a correct configuration.
-pub(super) fn all(config: &Config, findings: &Findings<'_>) {
+pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
     for role in config.roles.values() {
         timing(role, findings);
         account(role, findings);
@@ -23,6 +26,7 @@ pub(super) fn all(config: &Config, findings: &Findings<'_>) {
     }
     for listener in config.listeners.values() {
         open_socket(listener, findings);
+        stands_in(listener, host, findings);
         for role in listener
             .roles
             .iter()
@@ -31,6 +35,9 @@ pub(super) fn all(config: &Config, findings: &Findings<'_>) {
             short_sessions(listener, role, findings);
             foreign_protocol(listener, role, findings);
         }
+    }
+    for sink in config.sinks.values() {
+        sinks_of_another_cloud(sink, config, findings);
     }
     budgets(config, findings);
 }
@@ -135,7 +142,8 @@ fn vended_nowhere(role: &Role, config: &Config, findings: &Findings<'_>) {
     let is_vended = config
         .listeners
         .values()
-        .any(|it| it.roles.contains(&role.name));
+        .any(|it| it.roles.contains(&role.name))
+        || config.sinks.values().any(|it| it.role == role.name);
     let is_source = config.roles.values().any(
         |other| matches!(other.provider.source(), Some(Source::Role(name)) if *name == role.name),
     );
@@ -143,7 +151,24 @@ fn vended_nowhere(role: &Role, config: &Config, findings: &Findings<'_>) {
         findings.warning_at(
             &[&format!("role.{}", role.name)],
             format!("role `{}` is kept fresh but vended nowhere", role.name),
-            "name it in the `roles` of a listener".to_owned(),
+            "name it in the `roles` of a listener, or in a sink".to_owned(),
+        );
+    }
+}
+
+/// An address at which the programs of this host find a real metadata service now.
+fn stands_in(listener: &Listener, host: &Host, findings: &Findings<'_>) {
+    if let Address::Tcp(address) = &listener.address
+        && let Some(evidence) = host.services.real_service(address.ip())
+    {
+        findings.warning_at(
+            &[&format!("listener.{}.address", listener.name)],
+            format!(
+                "listener `{}` takes the address of a real metadata service ({evidence}): every \
+                 program of this host will get its answers instead",
+                listener.name
+            ),
+            "give the address to one application, in a network namespace of its own".to_owned(),
         );
     }
 }
@@ -213,7 +238,7 @@ fn short_sessions(listener: &Listener, role: &Role, findings: &Findings<'_>) {
 }
 
 fn foreign_protocol(listener: &Listener, role: &Role, findings: &Findings<'_>) {
-    for cloud in [Cloud::Huawei, Cloud::Tencent] {
+    for cloud in Cloud::ALL {
         let protocol = metadata_protocol(cloud);
         if cloud != role.cloud && listener.protocols.contains(&protocol) {
             findings.warning_at(
@@ -228,6 +253,27 @@ fn foreign_protocol(listener: &Listener, role: &Role, findings: &Findings<'_>) {
                 "its clients will take the keys for those of the other cloud".to_owned(),
             );
         }
+    }
+}
+
+/// A file whose readers will sign with keys that their cloud does not know.
+fn sinks_of_another_cloud(sink: &Sink, config: &Config, findings: &Findings<'_>) {
+    let cloud = match sink.kind {
+        SinkKind::TccliProfile => Cloud::Tencent,
+        SinkKind::HuaweiCredentials => Cloud::Huawei,
+        SinkKind::AwsCredentials | SinkKind::EnvFile | SinkKind::Json => return,
+    };
+    let role = config.roles.get(&sink.role);
+    if role.is_some_and(|role| role.cloud != cloud) {
+        let kind = sink.kind.as_str();
+        findings.warning_at(
+            &[&format!("sink.{}.{kind}.role", sink.name)],
+            format!(
+                "role `{}` is not of {cloud}, whose tools read this file",
+                sink.role
+            ),
+            "they will be refused with these keys".to_owned(),
+        );
     }
 }
 

@@ -9,6 +9,7 @@
 //! status      what `status` shows
 //! surfaces    the admin socket and the metrics address
 //! files       notices changed secrets
+//! sinks       the files that are kept up to date
 //! sign_in     signing in and out on an operator's behalf
 //! activation  descriptors the service manager hands us
 //! left        what an earlier process left to this one
@@ -33,6 +34,7 @@ mod roles;
 mod run;
 mod sign_in;
 pub(crate) mod signals;
+mod sinks;
 mod status;
 mod surfaces;
 mod trial;

@@ -108,6 +108,7 @@ impl Operations for Operator {
             let mut roles = Vec::with_capacity(selected.len());
             for managed in selected {
                 managed.handle.forget().await;
+                self.0.sinks.forget(&managed.config.name).await;
                 roles.push(managed.config.name.to_string());
             }
             // Everywhere means the service manager's copy, too, before we say so.

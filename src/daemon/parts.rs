@@ -14,6 +14,7 @@ use super::fdstore::Keeper;
 use super::left::Left;
 use super::notify::{RoleWord, ServiceManager, status_line};
 use super::roles::Roles;
+use super::sinks::Sinks;
 use super::surfaces::Surfaces;
 use crate::admin::api::ListenerStatus;
 use crate::admin::metrics_server::Health;
@@ -48,6 +49,7 @@ pub(super) struct Daemon {
     pub(super) config_file: PathBuf,
     pub(super) started_at: SystemTime,
     pub(super) roles: Roles,
+    pub(super) sinks: Sinks,
     pub(super) logins: Arc<Logins>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) audit: Arc<Audit>,
@@ -146,6 +148,7 @@ impl Daemon {
             config_file: config_file.to_owned(),
             roles,
             logins,
+            sinks: Sinks::new(Arc::clone(&clock), Arc::clone(&metrics)),
             plane,
             surfaces,
             keeper,
@@ -172,6 +175,7 @@ impl Daemon {
 
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = self.surfaces.troubles();
+        notes.extend(self.sinks.troubles());
         notes.extend(self.logins.notices());
         notes.extend(self.manager.shortcomings());
         notes

@@ -31,6 +31,7 @@ impl Daemon {
         // Roles first: a listener must find the roles it is to vend.
         self.logins.apply(&new);
         self.roles.apply(&new).await;
+        self.sinks.apply(&new, &self.roles);
         let listeners = new.listeners.values().cloned().collect();
         if let Err(ended) = self.plane.apply(listeners).await {
             error!(%ended, "the listeners stay as they were"); // the supervisor ends us

@@ -92,6 +92,7 @@ impl Daemon {
         // held before.
         daemon.roles.apply(&config).await;
         daemon.open_listeners(&config).await?;
+        daemon.sinks.apply(&config, &daemon.roles);
         daemon.surfaces.open(behind(&daemon), &config).await;
         check_state_directory(&config);
         info!(
@@ -145,6 +146,9 @@ impl Daemon {
         let mut told = String::new();
         loop {
             self.health.beat();
+            if self.sinks.any_ended() {
+                return Err(RunError::Internal("a sink's task ended by a bug".into()));
+            }
             self.manager.alive();
             self.roles.show_clock_skews();
             let status = self.status_line();

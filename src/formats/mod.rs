@@ -6,6 +6,7 @@
 
 pub mod alibaba;
 pub mod aws;
+pub mod env;
 pub mod huawei;
 pub mod native;
 pub mod tencent;

@@ -35,7 +35,7 @@ pub mod token;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 use std::sync::{Arc, Mutex};

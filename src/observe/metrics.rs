@@ -56,6 +56,10 @@ labels!(
     DeniedLabels { listener, reason }
 );
 labels!(
+    /// `{sink}`
+    SinkLabels { sink }
+);
+labels!(
     /// `{endpoint,action,result}`
     UpstreamLabels { endpoint, action, result }
 );
@@ -82,6 +86,7 @@ pub struct Metrics {
     pub served_remaining: Family<ListenerLabels, Histogram, fn() -> Histogram>,
     pub denied: Family<DeniedLabels, Counter>,
     pub listener_up: Family<ListenerLabels, Gauge>,
+    pub sink_errors: Family<SinkLabels, Counter>,
     pub upstream_calls: Family<UpstreamLabels, Counter>,
     pub upstream_clock_skew: Family<EndpointLabels, SecondsGauge>,
     pub upstream_throttled: Family<EndpointLabels, Counter>,
@@ -120,6 +125,7 @@ impl Metrics {
             served_remaining: Family::new_with_constructor(remaining_histogram),
             denied: Family::default(),
             listener_up: Family::default(),
+            sink_errors: Family::default(),
             upstream_calls: Family::default(),
             upstream_clock_skew: Family::default(),
             upstream_throttled: Family::default(),
@@ -190,6 +196,11 @@ impl Metrics {
             self.served_remaining.clone(),
         );
         registry.register("denied", "Refused peers and requests", self.denied.clone());
+        registry.register(
+            "sink_errors",
+            "Failed attempts to write a file or to tell a program of it",
+            self.sink_errors.clone(),
+        );
         registry.register(
             "listener_up",
             "1 while the listener accepts connections",
@@ -271,7 +282,7 @@ mod tests {
     use super::*;
 
     /// The sample names a dashboard may rely on, each with a series in it.
-    const NAMES: [&str; 28] = [
+    const NAMES: [&str; 29] = [
         "credvend_build_info",
         "credvend_config_last_reload_successful",
         "credvend_denied_total",
@@ -291,6 +302,7 @@ mod tests {
         "credvend_served_remaining_seconds_bucket",
         "credvend_served_remaining_seconds_count",
         "credvend_served_remaining_seconds_sum",
+        "credvend_sink_errors_total",
         "credvend_upstream_calls_total",
         "credvend_upstream_clock_skew_seconds",
         "credvend_upstream_throttled_total",
@@ -332,6 +344,8 @@ mod tests {
             .get_or_create(&listener)
             .observe(2700.0);
         metrics.listener_up.get_or_create(&listener).set(1);
+        let sink = SinkLabels { sink: "s".into() };
+        metrics.sink_errors.get_or_create(&sink).inc();
         let labels = RequestLabels {
             listener: "tasks".into(),
             protocol: "native".into(),

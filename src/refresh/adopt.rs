@@ -44,7 +44,10 @@ pub fn judge(obtained: Obtained, at: Circumstances<'_>) -> Result<Verdict, Provi
         return reject("the answer lacks a part of the credentials; not adopted".into());
     }
     let lifetime = obtained.lifetime(at.wall).min(LONGEST_LIFETIME);
+    // Expiry is told in whole seconds, rounded down, and must not be over in any answer: the
+    // life ends in the very second that is told.
     let begins_at = obtained.begins_at();
+    let begins_at = begins_at - into_its_second(begins_at + lifetime, at);
     let expires_at = begins_at + lifetime;
     if expires_at <= at.now {
         return reject(
@@ -70,6 +73,15 @@ pub fn judge(obtained: Obtained, at: Circumstances<'_>) -> Result<Verdict, Provi
         expires_at,
         generation: next_generation(at.generation, at.wall),
     }))
+}
+
+/// How far into a second of the wall clock a moment on the boot clock falls.
+fn into_its_second(moment: BootTime, at: Circumstances<'_>) -> Duration {
+    let wall = at.wall + at.now.until(moment);
+    let since_epoch = wall
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Duration::from_nanos(since_epoch.subsec_nanos().into())
 }
 
 /// Milliseconds since 1970, so that it grows over restarts too; always above the last one.
@@ -152,6 +164,17 @@ mod tests {
         assert_eq!(set.remaining(now), Duration::from_secs(3595));
         assert_eq!(set.lifetime(), Duration::from_hours(1));
         assert_eq!(set.generation, 1000);
+    }
+
+    #[test]
+    fn life_ends_in_the_second_that_is_told() {
+        let mut given = obtained("A", 3600, 0);
+        given.sent_at = given.sent_at - Duration::from_millis(300);
+        let set = adopted(given, None);
+        // 1.3 s before now it began; the wall clock stands at a whole second
+        let now = BootTime::new(Duration::from_secs(NOW));
+        assert_eq!(set.remaining(now), Duration::from_secs(3598));
+        assert_eq!(set.lifetime(), Duration::from_hours(1));
     }
 
     #[test]

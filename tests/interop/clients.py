@@ -4,7 +4,6 @@ import json
 import os
 import select
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -147,4 +146,3 @@ class Poll:
         if self.ended >= known["real_expiry"]:
             return f"a set that ended {self.ended - known['real_expiry']:.1f} s before"
         return None
-

@@ -16,7 +16,7 @@ import time
 import report
 from clients import Poll
 from harness import ACCOUNT, Checks, emulator, equal, request
-from pairs import pairs
+from table import pairs
 from witness import witness
 from world import METRICS, Served, enter_namespaces, running_daemon
 
@@ -130,9 +130,7 @@ class Matrix:
 
     def has_new(self, running):
         role = running.pair.role
-        return running.has_key_since(
-            self.served.sets, role, self.rotated[role]["generation"]
-        )
+        return running.has_key_since(self.served.sets, role, self.rotated[role]["generation"])
 
     def outcome(self, running):
         """What a pair failed at: event → the first thing that was wrong."""
@@ -225,7 +223,7 @@ def main():
     table = report.table(rows, list(matrix.spans))
     print(table)
     if chosen.write_docs and not checks.failed and not chosen.words:
-        report.write(chosen.write_docs, table)
+        report.write(chosen.write_docs, table, OUTAGE)
     return checks.finish()
 
 

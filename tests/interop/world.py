@@ -20,25 +20,35 @@ import threading
 import time
 from datetime import datetime
 
-from harness import CREDVEND, wait_until
+from harness import CREDVEND
 
 INSIDE = "CREDVEND_INTEROP_NAMESPACE"
-ADDRESSES = ("169.254.0.23", "169.254.169.254")
+ADDRESSES = ("169.254.0.23", "169.254.169.254", "169.254.170.2", "100.100.100.200")
 NAMES = {"169.254.0.23": ("metadata.tencentyun.com",)}
 # Listener: where it is, what it speaks, whose keys it has; the first role is the instance's.
 LISTENERS = {
     "tencent": ("169.254.0.23:80", ["tencent"], ["app"]),
     "proxy": ("127.0.0.1:9470", ["tencent"], ["app"]),
     "emr": ("127.0.0.1:2888", ["tencent"], ["app"]),
-    "instance": ("169.254.169.254:80", ["huawei"], ["app"]),
-    "tasks": ("127.0.0.1:9472", ["aws-container", "huawei-container"], ["app", "brief"]),
+    "instance": ("169.254.169.254:80", ["huawei", "aws-imds"], ["brief"]),
+    "instance-steady": ("127.0.0.1:9473", ["aws-imds"], ["steady"]),
+    "instance-hour": ("127.0.0.1:9474", ["aws-imds"], ["hour"]),
+    "alibaba": ("100.100.100.200:80", ["alibaba"], ["app"]),
+    "relative": ("169.254.170.2:80", ["aws-container"], ["app", "brief"]),
+    "tasks": (
+        "127.0.0.1:9472",
+        ["aws-container", "huawei-container", "alibaba"],
+        ["app", "brief"],
+    ),
 }
 TASKS = "http://127.0.0.1:9472"
 METRICS = "http://127.0.0.1:9471/metrics"
 
 # Session lengths, in seconds. Long enough for the clients' own windows (COS Java takes 30 s of
 # life for none), short enough that the ones with small windows ask again within a minute.
-SESSIONS = {"app": 90, "brief": 45}
+# AWS's Java client goes on with a set for up to 70 s once it has 15 minutes left, and botocore
+# stretches what has less than 25: both need more than they show.
+SESSIONS = {"app": 90, "brief": 45, "steady": 150, "hour": 3600}
 
 
 def enter_namespaces():

@@ -74,6 +74,8 @@ fn help_and_version_are_results() {
         "status",
         "get",
         "wait",
+        "env",
+        "exec",
         "refresh",
         "reload",
         "forget",

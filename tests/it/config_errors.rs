@@ -251,8 +251,12 @@ const TABLES: &[(&str, &str)] = &[
         "5: `account-id` must be the digits of an account",
     ),
     (
-        "[sink.x.env-file]\n",
-        "1: `sink.x`: a sink is not supported by this version",
+        "[sink.x]\n",
+        "1: a sink needs to say what kind of file it is",
+    ),
+    (
+        "[sink.x.env-fil]\n",
+        "1: unknown table `env-fil` in [sink.x] | did you mean `env-file`?",
     ),
     ("[role.app]\n", "1: `provider` is missing in [role.app]"),
     (
@@ -277,6 +281,51 @@ const TABLES: &[(&str, &str)] = &[
 fn each_table_refuses_what_it_does_not_know() {
     for (text, expected) in TABLES {
         let found = mistakes(text);
+        assert_eq!(found.len(), 1, "{text}\n{found:#?}");
+        assert!(found[0].starts_with(expected), "{text}\n{found:#?}");
+    }
+}
+
+/// Keys from line 10 on, and how the mistake in them begins.
+const SINKS: &[(&str, &str)] = &[
+    (
+        "role = \"nobody\"\npath = \"/a/b\"\n",
+        "10: `role` names `nobody`, which is no role",
+    ),
+    ("role = \"app\"\n", "9: `path` is missing in [sink.x.json]"),
+    (
+        "role = \"app\"\npath = \"b\"\n",
+        "11: `path` must be an absolute path",
+    ),
+    (
+        "{fine}profile = \"a\"\n",
+        "12: unknown key `profile` in [sink.x.json]",
+    ),
+    (
+        "{fine}owner = 4711\n",
+        "12: `owner` is neither root nor the daemon's own user",
+    ),
+    (
+        "{fine}notify = [\"./reload\"]\n",
+        "12: `notify` must begin with the name of a program",
+    ),
+    (
+        "{fine}[sink.x.env-file]\n{fine}",
+        "12: a sink is one file, and this is its second",
+    ),
+    (
+        "{fine}[sink.y.env-file]\n{fine}",
+        "14: sink `y` has the file of sink `x`",
+    ),
+];
+
+#[test]
+fn sinks_are_files_of_roles() {
+    let role = provider("tencent-assume-role", &format!("source = \"ops\"\n{ARN}"));
+    for (keys, expected) in SINKS {
+        let keys = keys.replace("{fine}", "role = \"app\"\npath = \"/a/b\"\n");
+        let text = format!("{role}[sink.x.json]\n{keys}");
+        let found = mistakes(&text);
         assert_eq!(found.len(), 1, "{text}\n{found:#?}");
         assert!(found[0].starts_with(expected), "{text}\n{found:#?}");
     }

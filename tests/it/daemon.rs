@@ -2,6 +2,7 @@
 
 mod alone;
 mod cold;
+mod corrections;
 mod dev;
 mod everyday;
 mod faults;

@@ -4,6 +4,7 @@
 
 mod admin;
 mod binary;
+mod clients;
 mod config_errors;
 mod daemon;
 mod emulator;

@@ -51,6 +51,9 @@ fn the_example_is_valid_and_its_commented_out_values_are_the_defaults() {
     for (name, listener) in &mut spelled_out.listeners {
         listener.access.mode_is_set = as_is.listeners[name].access.mode_is_set;
     }
+    for (name, sink) in &mut spelled_out.sinks {
+        sink.access.mode_is_set = as_is.sinks[name].access.mode_is_set;
+    }
     assert!(
         as_is == spelled_out,
         "a commented-out value differs from the default"
@@ -79,7 +82,7 @@ fn the_example_has_every_key() {
     const UNKNOWN: &str = "no-such-key-anywhere-near";
     let kind = |header: &str| {
         let mut parts: Vec<&str> = header.trim_matches(['[', ']']).split('.').collect();
-        if let ["role" | "key" | "listener" | "login", name, ..] = parts.as_mut_slice() {
+        if let ["role" | "key" | "listener" | "login" | "sink", name, ..] = parts.as_mut_slice() {
             *name = "NAME";
         }
         parts.join(".")
@@ -124,7 +127,8 @@ fn the_example_has_every_key() {
         for key in known.expect("all keys").split(", ") {
             let key = key.trim_matches('`');
             let is_inherited = table.contains(".provider.")
-                && ["proxy", "ca-file", "timeout", "connect-timeout"].contains(&key);
+                && ["proxy", "ca-file", "timeout", "connect-timeout"].contains(&key)
+                || table.starts_with("sink.") && ["owner", "group", "notify"].contains(&key);
             assert!(
                 is_inherited || written.contains(&(table.clone(), key.to_owned())),
                 "`{key}` of [{table}] is not in the example"

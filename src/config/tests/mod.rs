@@ -3,7 +3,7 @@
 mod example;
 mod huawei;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::diff::{Difference, ListenerChange, RoleChange};
@@ -32,13 +32,14 @@ fn pod() -> Host {
             .into_iter()
             .map(|(name, value)| (name, value.to_owned()))
             .collect(),
+        ..Host::default()
     }
 }
 
 fn host() -> Host {
     Host {
         name: "web1".to_owned(),
-        variables: BTreeMap::new(),
+        ..Host::default()
     }
 }
 

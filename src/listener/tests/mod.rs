@@ -7,4 +7,4 @@ mod life;
 mod metadata;
 mod protocols;
 mod refusals;
-pub(super) mod support;
+pub(crate) mod support;

@@ -20,7 +20,7 @@ use crate::store::{Refresh, Role, Snapshot, Store, View};
 
 /// Says that a test could not test anything here.
 #[expect(clippy::print_stdout, reason = "for whoever runs the tests")]
-pub(in crate::listener) fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     println!("skipped: {why}");
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Plane {
 
 /// A store with `app` and `other`, both of which hold a set named after them, and `cold`,
 /// which holds none.
-pub(super) fn context(clock: &Arc<dyn Clock>) -> Arc<Context> {
+pub(crate) fn context(clock: &Arc<dyn Clock>) -> Arc<Context> {
     let store = Arc::new(Store::default());
     let roles: BTreeMap<Name, Arc<Role>> = ["app", "other", "cold"]
         .map(|name| {
@@ -60,7 +60,7 @@ pub(super) fn context(clock: &Arc<dyn Clock>) -> Arc<Context> {
 }
 
 /// Makes a role hold a set: access key id `AKID-NAME-GENERATION`, `ETag` `"NAME-GENERATION"`.
-pub(super) fn publish(
+pub(crate) fn publish(
     store: &Store,
     clock: &dyn Clock,
     name: &str,
@@ -101,7 +101,7 @@ pub(super) fn publish(
 }
 
 /// Makes a role hold nothing, with refreshing as it stands.
-pub(super) fn publish_nothing(store: &Store, name: &str, refresh: Refresh) {
+pub(crate) fn publish_nothing(store: &Store, name: &str, refresh: Refresh) {
     store.role(name).unwrap().publish(View {
         refresh,
         ..View::default()

@@ -1,6 +1,6 @@
 //! The cloud goes away for longer than sets live, and comes back.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use credvend::clock::{Clock, SystemClock, unix_seconds};
 use serde_json::Value;
@@ -33,14 +33,17 @@ fn seconds(time: &Value) -> u64 {
 
 /// Reads a role once. A set that is answered must show an end that has not come yet.
 async fn look(site: &Site, role: &str) -> Option<Value> {
+    // Of the answer's own moment only this is sure: it comes after the question.
+    let asked = SystemClock.wall().duration_since(UNIX_EPOCH).unwrap();
     let reply = site.ask("app", role).await;
     match reply.status {
         200 => {
             let set = reply.json();
-            let now = unix_seconds(SystemClock.wall());
+            let end = Duration::from_secs(seconds(&set["expires_at"]));
             assert!(
-                seconds(&set["expires_at"]) > now,
-                "{role} is over at {now}: {set}"
+                end > asked,
+                "{role} was over at {asked:?}: {}",
+                set["expires_at"]
             );
             Some(set)
         }

@@ -60,6 +60,14 @@ public class Client {
         };
     }
 
+    static Callable<Map<String, String>> minio() {
+        var held = new io.minio.credentials.IamAwsProvider(null, null);
+        return () -> {
+            var keys = held.fetch();
+            return triple(keys.accessKey(), keys.secretKey(), keys.sessionToken());
+        };
+    }
+
     static Callable<Map<String, String>> huawei() {
         var provider =
                 com.huaweicloud.sdk.core.auth.MetadataCredentialProvider
@@ -115,6 +123,8 @@ public class Client {
                 return aws2(
                         software.amazon.awssdk.auth.credentials.InstanceProfileCredentialsProvider
                                 .create());
+            case "minio-iam":
+                return minio();
             case "huawei-metadata":
                 return huawei();
             case "obs-metadata":

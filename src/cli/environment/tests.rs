@@ -1,0 +1,153 @@
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::{Plan, Surroundings, plan};
+use crate::cli::http_client::Target;
+use crate::cli::locate::{Offer, Serving};
+
+fn serving(name: &str, address: &str, protocols: &[&str], token: bool) -> Serving {
+    Serving {
+        name: name.to_owned(),
+        target: Target::Tcp(address.parse().unwrap()),
+        token: token.then(|| "/run/t".into()),
+        protocols: protocols.iter().map(|&it| it.to_owned()).collect(),
+        is_first: true,
+    }
+}
+
+fn plan_for(cloud: &str, servings: Vec<Serving>, no_proxy: Option<&str>) -> Plan {
+    let token = |path: &Path| (path == Path::new("/run/t")).then(|| Zeroizing::new("s/t".into()));
+    let around = Surroundings {
+        token: &token,
+        no_proxy: [no_proxy.map(str::to_owned), None],
+    };
+    let offer = Offer {
+        cloud: Some(cloud.to_owned()),
+        servings,
+    };
+    plan(&"app".parse().unwrap(), &offer, &around)
+}
+
+fn value<'p>(plan: &'p Plan, name: &str) -> Option<&'p str> {
+    let found = plan.set.iter().find(|(it, _)| *it == name);
+    found.map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn a_container_listener_is_told_by_uri_and_token_file() {
+    let plan = plan_for(
+        "tencent",
+        vec![
+            serving("six", "[::1]:9472", &["aws-container"], true),
+            serving("tasks", "127.0.0.1:9472", &["aws-container"], true),
+        ],
+        Some("example.com, 127.0.0.1"),
+    );
+    let uri = value(&plan, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    assert_eq!(uri, Some("http://127.0.0.1:9472/aws/container/app"));
+    let file = value(&plan, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    assert_eq!(file, Some("/run/t"));
+    for rival in [
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_PROFILE",
+    ] {
+        assert!(plan.unset.contains(&rival), "{rival}");
+        assert_eq!(value(&plan, rival), None, "{rival}");
+    }
+    assert_eq!(value(&plan, "NO_PROXY"), Some("example.com,127.0.0.1"));
+    assert_eq!(value(&plan, "no_proxy"), Some("127.0.0.1"));
+    assert_eq!(value(&plan, "http_proxy"), None);
+    assert!(plan.needs_static, "Tencent's own tools find nothing");
+}
+
+#[test]
+fn instance_metadata_is_told_by_its_endpoint() {
+    let plan = plan_for(
+        "tencent",
+        vec![serving("s3", "127.0.0.1:9473", &["aws-imds"], false)],
+        None,
+    );
+    let endpoint = value(&plan, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    assert_eq!(endpoint, Some("http://127.0.0.1:9473"));
+    assert_eq!(value(&plan, "AWS_EC2_METADATA_V1_DISABLED"), Some("true"));
+    assert_eq!(value(&plan, "AWS_METADATA_SERVICE_TIMEOUT"), Some("2"));
+    assert_eq!(value(&plan, "AWS_METADATA_SERVICE_NUM_ATTEMPTS"), Some("3"));
+    assert!(plan.unset.contains(&"AWS_EC2_METADATA_DISABLED"));
+    assert!(plan.unset.contains(&"AWS_CONTAINER_CREDENTIALS_FULL_URI"));
+    let mut second = serving("s3", "127.0.0.1:9473", &["aws-imds"], false);
+    second.is_first = false;
+    let plan = plan_for("tencent", vec![second], None);
+    assert_eq!(
+        value(&plan, "AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+        None,
+        "another's"
+    );
+}
+
+#[test]
+fn huawei_clients_get_their_pair() {
+    let plan = plan_for(
+        "huawei",
+        vec![serving(
+            "tasks",
+            "127.0.0.1:9474",
+            &["huawei-container"],
+            true,
+        )],
+        None,
+    );
+    let uri = value(&plan, "HC_CONTAINER_CREDENTIALS_FULL_URI");
+    assert_eq!(uri, Some("http://127.0.0.1:9474/huawei/container/app"));
+    let file = value(&plan, "HC_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    assert_eq!(file, Some("/run/t"));
+    assert!(plan.unset.contains(&"HUAWEICLOUD_SDK_AK") && !plan.needs_static);
+    assert!(
+        plan.comments.iter().any(|it| it.contains("OBS")),
+        "{:?}",
+        plan.comments
+    );
+    let without = plan_for("huawei", Vec::new(), None);
+    assert!(without.needs_static && without.unset.is_empty());
+}
+
+#[test]
+fn alibabas_uri_holds_the_token_percent_encoded() {
+    let plan = plan_for(
+        "tencent",
+        vec![serving("ali", "127.0.0.1:9475", &["alibaba"], true)],
+        None,
+    );
+    let uri = value(&plan, "ALIBABA_CLOUD_CREDENTIALS_URI");
+    assert_eq!(
+        uri,
+        Some("http://127.0.0.1:9475/alibaba/credentials/s%2Ft/app")
+    );
+    assert_eq!(
+        value(&plan, "ALIBABA_CLOUD_ECS_METADATA_DISABLED"),
+        Some("true")
+    );
+}
+
+#[test]
+fn built_in_addresses_need_no_variable_and_no_static_keys() {
+    let plan = plan_for(
+        "tencent",
+        vec![serving("metadata", "169.254.0.23:80", &["tencent"], false)],
+        None,
+    );
+    assert!(
+        !plan.needs_static && plan.set.is_empty(),
+        "{:?}",
+        plan.set.len()
+    );
+    assert!(plan.unset.contains(&"TENCENTCLOUD_SECRET_ID"));
+    let elsewhere = plan_for(
+        "tencent",
+        vec![serving("metadata", "127.0.0.1:9470", &["tencent"], false)],
+        None,
+    );
+    assert!(elsewhere.needs_static, "http_proxy is not an answer");
+}

@@ -1,0 +1,93 @@
+//! What an attempt puts right by itself: a session that is too long, a source that was revoked,
+//! an endpoint that cannot be reached.
+
+use credvend::emulator::Fault;
+
+use super::site::{Site, assumed, base, socket};
+
+#[tokio::test]
+async fn a_session_that_is_too_long_becomes_shorter_and_that_is_remembered() {
+    let site = Site::new();
+    let long = assumed("app", "ops", "short", "duration = \"4h\"\n");
+    site.configure(&[base(), long, socket("app", &["app"])].concat());
+    let daemon = site.start().await;
+    let role = site.role_becomes("app", "fresh", "idle").await;
+    let left = role["expires_in_seconds"].as_u64().unwrap();
+    assert!(
+        (3_200..=3_300).contains(&left),
+        "an hour, less the margin: {left}"
+    );
+    assert_eq!(role["min_remaining_seconds"], 44 * 60);
+    let refused = |site: &Site| {
+        let outcomes = site.cloud.state.calls().by_outcome;
+        outcomes
+            .get("InvalidParameter.OverTimeError")
+            .copied()
+            .unwrap_or(0)
+    };
+    let steps = refused(&site);
+    assert!(steps >= 1, "{steps}");
+    site.says(&["refresh", "app"], 0).await;
+    assert_eq!(refused(&site), steps, "asked for the shorter one at once");
+    assert!(!daemon.lines("trying a shorter one").is_empty());
+}
+
+#[tokio::test]
+async fn a_revoked_source_is_refreshed_and_the_call_made_once_more() {
+    let site = Site::new();
+    let roles = [
+        assumed("app", "ops", "app", ""),
+        assumed("chained", "app", "chained", ""),
+    ];
+    site.configure(&[base(), roles.concat(), socket("app", &["app", "chained"])].concat());
+    let daemon = site.start().await;
+    site.role_becomes("chained", "fresh", "idle").await;
+    let (app, chained) = (
+        site.set("app", "app").await,
+        site.set("app", "chained").await,
+    );
+    let revoked = Fault {
+        role: Some("chained".into()),
+        ..Fault::error("AuthFailure.TokenFailure", "the token is wrong")
+    };
+    site.cloud.state.push_fault(revoked).unwrap();
+    site.cloud.state.reset_counts();
+    let text = site.says(&["refresh", "chained"], 0).await;
+    assert!(text.starts_with("chained: refreshed, "), "{text}");
+    assert_ne!(
+        site.set("app", "app").await["access_key_id"],
+        app["access_key_id"]
+    );
+    assert_ne!(
+        site.set("app", "chained").await["access_key_id"],
+        chained["access_key_id"]
+    );
+    let calls = site.cloud.state.calls();
+    assert_eq!(
+        (calls.by_role["app"], calls.by_role["chained"]),
+        (1, 2),
+        "{calls:#?}"
+    );
+    drop(daemon);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_reached_has_a_second_one() {
+    let site = Site::new();
+    let first = assumed("app", "ops", "app", "fallback-endpoint = \"{second}\"\n");
+    let first = first
+        .replace("{cloud}", "http://{ip}:1")
+        .replace("{second}", "{cloud}");
+    site.configure(&[base(), first, socket("app", &["app"])].concat());
+    let daemon = site.start().await;
+    let role = site.role_becomes("app", "fresh", "idle").await;
+    assert_eq!(role["last_error"], serde_json::Value::Null);
+    site.set("app", "app").await;
+    let sample = "credvend_upstream_calls_total{endpoint=\"IP:1\",action=\"AssumeRole\",\
+                  result=\"transient\"}";
+    let failed = site
+        .metric(&sample.replace("IP", &site.ip.to_string()))
+        .await;
+    assert!(failed >= Some(1.0), "{failed:?}");
+    drop(daemon);
+}
