@@ -69,8 +69,8 @@ impl Logins {
 
     /// Keeps there what is not to be written to a disk.
     #[must_use]
-    pub fn keeping_in(mut self, shelf: Arc<Shelf>) -> Self {
-        self.shelf = shelf;
+    pub fn keeping_in(mut self, place: Arc<Shelf>) -> Self {
+        self.shelf = place;
         self
     }
 

@@ -39,7 +39,7 @@ fn resumed(margin_dropped: bool) -> Resumed {
 }
 
 /// Resumed at this age, with a wall clock that is behind by so much.
-async fn at(age: Duration, behind: Duration, margin_dropped: bool) -> (State, Moment) {
+fn at(age: Duration, behind: Duration, margin_dropped: bool) -> (State, Moment) {
     let clock: Arc<dyn Clock> = Arc::new(TestClock::start());
     let role = Role::new("app".parse().unwrap(), Cloud::Tencent, clock);
     let moment = Moment {
@@ -55,7 +55,7 @@ async fn at(age: Duration, behind: Duration, margin_dropped: bool) -> (State, Mo
 #[tokio::test]
 async fn it_is_shown_as_it_was_and_replaced_when_it_would_have_been() {
     for behind in [Duration::ZERO, Duration::from_micros(3), 4 * SECOND] {
-        let (state, moment) = at(30 * MINUTE, behind, false).await;
+        let (state, moment) = at(30 * MINUTE, behind, false);
         let view = state.view(Tuning::default());
         assert_eq!(view.held(moment.now), Held::Fresh);
         let told = wall_at_boot() + 115 * MINUTE;
@@ -68,14 +68,14 @@ async fn it_is_shown_as_it_was_and_replaced_when_it_would_have_been() {
 
 #[tokio::test]
 async fn a_stepped_wall_clock_is_followed() {
-    let (state, _) = at(30 * MINUTE, MINUTE, false).await;
+    let (state, _) = at(30 * MINUTE, MINUTE, false);
     let told = wall_at_boot() + 114 * MINUTE;
     assert_eq!(state.shown_expiry(), Some(told));
 }
 
 #[tokio::test]
 async fn a_margin_that_was_dropped_is_not_taken_off_again() {
-    let (state, moment) = at(112 * MINUTE, Duration::ZERO, true).await;
+    let (state, moment) = at(112 * MINUTE, Duration::ZERO, true);
     assert_eq!(state.shown_expiry(), Some(wall_at_boot() + 2 * HOUR));
     assert!(state.due < moment.now, "its replacement is overdue");
 }
