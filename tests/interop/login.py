@@ -1,17 +1,17 @@
 """Signing in, with the clouds' own clients on both sides.
 
 Against the emulator's portals, to keep those honest: Huawei's SDK clients of the Identity Center
-OIDC and portal services, and `tccli sso login`, whose gateway address is a constant of its module
-and is set to the emulator's; the rest of both is unmodified.
+OIDC and portal services, and `tccli sso`, which finds its gateway in a namespace of its own
+(see `tencent_login.py`). Both are unmodified.
 
 Against the daemon: one approval, five roles of three accounts, each served to the Huawei SDK's
 container provider and rotated twice; and the session that `tccli` left, adopted."""
 
 import contextlib
-import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +24,10 @@ from huaweicloudsdkidentitycenteroidc import v1 as oidc
 from huaweicloudsdkidentitycenterportalapi import v1 as portal
 from huaweicloudsdksts.v1 import GetCallerIdentityRequest, StsClient
 
+import tencent_login
+from gateway import gateway
 from harness import CREDVEND, Checks, emulator, equal, free_port, wait_until
+from world import enter_namespaces
 
 PROJECT = "00000000000000000000000000000001"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -40,16 +43,6 @@ ROLES = {
     "b-admin": ("team-b", "admin"),
     "c-read": ("team-c", "read-only"),
 }
-TCCLI = """
-import sys
-import webbrowser
-from tccli import sso
-from tccli.plugins.sso import login
-sso._API_ENDPOINT = sys.argv[1]
-webbrowser.open = lambda *_, **__: True
-arguments = {"uin": "100000000001", "rolename": "read-only", "duration": 3600}
-login.login_command_entrypoint(arguments, {"profile": "default", "language": "en-US"})
-"""
 
 
 class Unneeded(BasicCredentials):
@@ -141,38 +134,6 @@ def huawei_sdk(cloud):
 def identity(cloud, credentials):
     builder = StsClient.new_builder().with_credentials(credentials).with_endpoint(cloud.url)
     return builder.build().get_caller_identity(GetCallerIdentityRequest()).account_id
-
-
-def tccli(cloud, home):
-    """`tccli sso login`; the path of the profile it leaves."""
-    folder = home / ".tccli"
-    folder.mkdir(mode=0o700)
-    profile = folder / "default.credential"
-    profile.write_text(json.dumps({"sso": {"authUrl": f"{cloud.url}/portal/example/login"}}))
-    said = home / "said"
-    with said.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", TCCLI, cloud.url],
-            env={**os.environ, "HOME": str(home), "NO_PROXY": "*"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        # It asks for its state, which the emulator then knows.
-        wait_until(lambda: cloud.control("sign-ins")["waiting"], "the sign-in of tccli", 20)
-        approve(cloud, cloud.control("sign-ins")["waiting"][-1])
-        if process.wait(timeout=30) != 0:
-            raise RuntimeError(said.read_text(errors="replace")[-600:])
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    left = json.loads(profile.read_text())
-    equal(left.get("type"), "sso", "the kind of the profile")
-    equal(left["sso"]["zoneId"], "z-emulated", "the zone")
-    equal(len(left["secretKey"]) > 20, True, "whether there is a secret key")
-    return profile
 
 
 class Daemon:
@@ -323,13 +284,37 @@ def five_roles(cloud, daemon):
                 raise AssertionError(f"{name} was not rotated")
 
 
+def tencent(checks, cloud, homes, authority):
+    """`tccli`, three times; the profile that is to be adopted."""
+    adopted, chosen, stranger = (
+        tencent_login.Tccli(cloud, homes / name, trusted)
+        for name, trusted in (("adopted", authority), ("chosen", authority), ("stranger", None))
+    )
+    for name in ("adopted", "chosen", "stranger"):
+        (homes / name).mkdir(mode=0o700)
+    for name, claim in (
+        ("login", lambda: tencent_login.log_in(adopted)),
+        ("login, its lists of accounts and roles, logout", lambda: tencent_login.list_and_choose(chosen)),
+        ("login without the authority is refused", lambda: tencent_login.refuse_strangers(stranger)),
+    ):
+        checks.check(f"tccli sso {name}", claim)
+    return adopted.profile
+
+
 def main():
     checks = Checks()
-    with emulator() as cloud, tempfile.TemporaryDirectory(prefix="credvend-tccli-") as home:
-        home = pathlib.Path(home)
+    impossible = enter_namespaces()
+    if impossible is None and shutil.which("openssl") is None:
+        impossible = "openssl is not installed"
+    if impossible is not None:
+        checks.leave_out("signing in", impossible)
+        return checks.finish()
+    with contextlib.ExitStack() as stack:
+        cloud = stack.enter_context(emulator())
+        homes = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="credvend-tccli-")))
+        authority = stack.enter_context(gateway(cloud))
         checks.check("Huawei's Identity Center clients sign in at the emulator", lambda: huawei_sdk(cloud))
-        checks.check("tccli sso login at the emulator", lambda: tccli(cloud, home))
-        profile = home / ".tccli" / "default.credential"
+        profile = tencent(checks, cloud, homes, authority)
         before = profile.read_bytes()
         with running(cloud, profile) as daemon:
             checks.check("one approval brings five roles of three accounts", lambda: sign_in(cloud, daemon))

@@ -24,8 +24,10 @@ from harness import CREDVEND
 from manager import Manager
 
 INSIDE = "CREDVEND_INTEROP_NAMESPACE"
-ADDRESSES = ("169.254.0.23", "169.254.169.254", "169.254.170.2", "100.100.100.200")
-NAMES = {"169.254.0.23": ("metadata.tencentyun.com",)}
+# Where the gateway of Tencent's command line tool is; an address of no network (RFC 5737).
+GATEWAY = "192.0.2.1"
+ADDRESSES = ("169.254.0.23", "169.254.169.254", "169.254.170.2", "100.100.100.200", GATEWAY)
+NAMES = {"169.254.0.23": ("metadata.tencentyun.com",), GATEWAY: ("cli.cloud.tencent.com",)}
 # Listener: where it is, what it speaks, whose keys it has; the first role is the instance's.
 LISTENERS = {
     "tencent": ("169.254.0.23:80", ["tencent"], ["app"]),
