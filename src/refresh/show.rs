@@ -24,7 +24,7 @@ impl Shown {
     /// is used up.
     #[must_use]
     pub fn snapshot(self, role: &Role, set: &Arc<CredentialSet>) -> Arc<Snapshot> {
-        let real_expiry = self.wall_at_boot + set.expires_at.since_boot();
+        let real_expiry = nearest_second(self.wall_at_boot + set.expires_at.since_boot());
         let shown_expiry = real_expiry.checked_sub(self.margin).unwrap_or(real_expiry);
         let bare = (!self.margin.is_zero()).then(|| {
             Self {
@@ -47,6 +47,16 @@ impl Shown {
             bare,
         })
     }
+}
+
+/// A life ends in a whole second of the wall clock it was adopted under. Two readings of that
+/// clock differ by microseconds, which must not show as a second.
+fn nearest_second(time: SystemTime) -> SystemTime {
+    let half = Duration::from_millis(500);
+    let since_epoch = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs((since_epoch + half).as_secs())
 }
 
 /// The next moment at which something about the set reads differently: the margin is dropped,
@@ -84,5 +94,18 @@ pub fn margin_in_force(
         Duration::ZERO
     } else {
         plan.margin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn microseconds_between_two_readings_do_not_show_as_a_second() {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let little = Duration::from_micros(20);
+        assert_eq!(nearest_second(end + little), end);
+        assert_eq!(nearest_second(end - little), end);
     }
 }
