@@ -21,7 +21,7 @@ use crate::admin::metrics_server::Health;
 use crate::clock::{Clock, SystemClock};
 use crate::config::model::{Config, Principals};
 use crate::listener::{Context, DataPlane, Ended, MetadataTokens, State};
-use crate::login::Logins;
+use crate::login::{Logins, Shelf};
 use crate::observe::audit::Audit;
 use crate::observe::logging::Logging;
 use crate::observe::metrics::Metrics;
@@ -116,7 +116,8 @@ impl Daemon {
             Arc::clone(&audit),
         );
         context.metadata_tokens = MetadataTokens::with_key(kept.keyring().token.clone());
-        let keeper = Keeper::new(kept, Arc::clone(&clock), changed);
+        let shelf = Arc::new(Shelf::new(state.logins(), Arc::clone(&changed)));
+        let keeper = Keeper::new(kept, Arc::clone(&shelf), Arc::clone(&clock), changed);
         let roles = Roles::new(store, shared, &config);
         let fingerprint = |name: &str| config.roles.get(name).map(|it| it.fingerprint.clone());
         let restored = state.restore(fingerprint, keeper.here(), &mut notes);
@@ -137,11 +138,12 @@ impl Daemon {
             .keys()
             .map(|name| format!("role {name}"))
             .collect::<Vec<_>>();
-        let logins = Arc::new(Logins::new(
+        let logins = Logins::new(
             Arc::clone(&clock),
             Arc::clone(&metrics),
             config.daemon.state_directory.clone(),
-        ));
+        );
+        let logins = Arc::new(logins.keeping_in(shelf));
         roles.find_logins_in(&logins);
         Ok(Self {
             started_at: clock.wall(),

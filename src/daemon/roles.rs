@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::fdstore::RestoredSet;
 use crate::config::model::{self, Config, Source};
 use crate::credentials::CredentialSet;
 use crate::login::Logins;
@@ -16,6 +15,7 @@ use crate::observe::metrics::EndpointLabels;
 use crate::provider::secrets::Stamp;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
+use crate::refresh::state::Resumed;
 use crate::refresh::{Handle, Refresher, Settings, Shared};
 use crate::schedule::Tuning;
 use crate::store::{Refresh, Role, Store};
@@ -32,7 +32,7 @@ pub(super) struct Roles {
     entries: Mutex<BTreeMap<Name, Entry>>,
     tasks: Mutex<JoinSet<()>>,
     /// What an earlier process held, until its role is started.
-    restored: Mutex<BTreeMap<Name, RestoredSet>>,
+    restored: Mutex<BTreeMap<Name, Resumed>>,
 }
 
 type Sources = Arc<Mutex<BTreeMap<Name, Arc<Role>>>>;
@@ -86,7 +86,7 @@ impl Roles {
 
     /// Sets that roles of these names begin with, if they are started by the next
     /// [`Self::apply`].
-    pub(super) fn restore(&self, sets: BTreeMap<Name, RestoredSet>) {
+    pub(super) fn restore(&self, sets: BTreeMap<Name, Resumed>) {
         *lock(&self.restored) = sets;
     }
 
@@ -252,7 +252,7 @@ impl Roles {
         };
         let (mut refresher, handle) = Refresher::new(state, settings, self.shared.clone());
         if let Some(kept) = lock(&self.restored).remove(&role.name) {
-            refresher.resume(kept.set, kept.last_success);
+            refresher.resume(kept);
         }
         let stop = CancellationToken::new();
         lock(&self.tasks).spawn(refresher.run(stop.clone()));

@@ -9,6 +9,7 @@ use super::adopt::Profile;
 use super::document;
 use super::logins::News;
 use super::portal::Portal;
+use super::shelf::Shelf;
 use super::sign_in::SignIn;
 use super::store::Store;
 use crate::clock::Clock;
@@ -55,7 +56,7 @@ impl Login {
     /// With what was kept of it, or with nothing.
     pub(super) fn restore(
         settings: model::Login,
-        directory: &Path,
+        (directory, shelf): (&Path, &Arc<Shelf>),
         clients: &Clients,
         clock: &Arc<dyn Clock>,
         news: Arc<News>,
@@ -66,7 +67,7 @@ impl Login {
         };
         let login = Self {
             portal: Portal::new(&settings.portal, clients, clock),
-            store: Store::new(&settings.keep, directory, &settings.name),
+            store: Store::new(&settings.keep, directory, shelf, &settings.name),
             profile,
             clock: Arc::clone(clock),
             held: Mutex::default(),
@@ -83,7 +84,7 @@ impl Login {
     fn load(&self) {
         let loaded = self.store.load().map_err(|error| with_cause(&error));
         let read = loaded.and_then(|text| match text {
-            Some(text) => document::read(text.as_ref(), &self.settings.identity())
+            Some(text) => document::read((*text).as_ref(), &self.settings.identity())
                 .map_err(|error| format!("what was kept of it is ignored: {error}")),
             None => Ok(document::Kept::default()),
         });

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::kept::Login;
+use super::shelf::Shelf;
 use crate::clock::{Clock, unix_seconds};
-use crate::config::model::Config;
+use crate::config::model::{Config, Keep};
 use crate::name::Name;
 use crate::observe::metrics::{LoginLabels, Metrics};
 use crate::provider::BoxFuture;
@@ -26,6 +27,7 @@ pub struct Logins {
     metrics: Arc<Metrics>,
     clients: Clients,
     directory: PathBuf,
+    shelf: Arc<Shelf>,
     entries: Mutex<BTreeMap<Name, Arc<Login>>>,
     news: Arc<News>,
 }
@@ -59,9 +61,17 @@ impl Logins {
             metrics,
             clients: Clients::default(),
             directory,
+            shelf: Arc::default(),
             entries: Mutex::default(),
             news: Arc::default(),
         }
+    }
+
+    /// Keeps there what is not to be written to a disk.
+    #[must_use]
+    pub fn keeping_in(mut self, place: Arc<Shelf>) -> Self {
+        self.shelf = place;
+        self
     }
 
     /// Makes the logins those of `config`. A session outlives a reload unless its portal changed.
@@ -74,7 +84,7 @@ impl Logins {
                 before => {
                     let login = Login::restore(
                         settings.clone(),
-                        &self.directory,
+                        (&self.directory, &self.shelf),
                         &self.clients,
                         &self.clock,
                         Arc::clone(&self.news),
@@ -90,6 +100,10 @@ impl Logins {
         for name in old.keys().filter(|name| !entries.contains_key(*name)) {
             self.metrics.forget_login(name.as_str());
         }
+        self.shelf.retain(|name| {
+            let login = config.logins.get(name);
+            login.is_some_and(|it| it.keep == Keep::Memory)
+        });
         drop(entries);
         drop(old);
         self.clients.prune();

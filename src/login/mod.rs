@@ -24,11 +24,13 @@ mod operations;
 mod pace;
 mod portal;
 mod seal;
+mod shelf;
 mod sign_in;
 mod store;
 mod watched;
 
 pub use kept::Login;
 pub use logins::Logins;
+pub use shelf::Shelf;
 pub use sign_in::{Challenge, SignIn, Stage};
 pub use watched::Overview;

@@ -9,11 +9,13 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::geteuid;
 
 use super::seal::{self, SealError};
+use super::shelf::Shelf;
 use crate::config::model::Keep;
 use crate::name::Name;
 use crate::provider::secrets::{SecretError, SecretSource};
@@ -22,10 +24,13 @@ use crate::provider::upstream::WipedBuffer;
 /// No login is longer, in bytes: the longest token, refresh token and client are 10 KiB each.
 const LARGEST: u64 = 256 * 1024;
 
-/// Where one login is kept, if it is.
-pub(super) struct Store(Option<Place>);
+/// Where one login is kept.
+pub(super) enum Store {
+    Disk(Place),
+    Memory { shelf: Arc<Shelf>, login: Name },
+}
 
-struct Place {
+pub(super) struct Place {
     login: Name,
     directory: PathBuf,
     path: PathBuf,
@@ -46,34 +51,38 @@ pub(super) enum StoreError {
 }
 
 impl Store {
-    pub(super) fn new(keep: &Keep, directory: &Path, login: &Name) -> Self {
+    pub(super) fn new(keep: &Keep, directory: &Path, shelf: &Arc<Shelf>, login: &Name) -> Self {
         let (key, extension) = match keep {
-            Keep::Memory => return Self(None),
+            Keep::Memory => {
+                let (shelf, login) = (Arc::clone(shelf), login.clone());
+                return Self::Memory { shelf, login };
+            }
             Keep::File => (None, "json"),
             Keep::Sealed(reference) => (Some(SecretSource::new(reference.clone())), "sealed"),
         };
-        Self(Some(Place {
+        Self::Disk(Place {
             login: login.clone(),
             directory: directory.to_owned(),
             path: directory.join(format!("login-{login}.{extension}")),
             key,
-        }))
+        })
     }
 
     /// What was kept; `None` if nothing was.
-    pub(super) fn load(&self) -> Result<Option<WipedBuffer>, StoreError> {
-        let Some(place) = &self.0 else {
-            return Ok(None);
+    pub(super) fn load(&self) -> Result<Option<Arc<WipedBuffer>>, StoreError> {
+        let place = match self {
+            Self::Disk(place) => place,
+            Self::Memory { shelf, login } => return Ok(shelf.load(login)),
         };
         let Some(content) = place.read()? else {
             return Ok(None);
         };
         match &place.key {
-            None => Ok(Some(content)),
+            None => Ok(Some(Arc::new(content))),
             Some(source) => {
                 let key = source.read().map_err(StoreError::Key)?;
                 seal::open(&key, place.login.as_str(), content.as_ref())
-                    .map(Some)
+                    .map(|opened| Some(Arc::new(opened)))
                     .map_err(|source| place.unsealed(source))
             }
         }
@@ -81,8 +90,12 @@ impl Store {
 
     /// Keeps this instead of what was kept.
     pub(super) fn save(&self, content: &[u8]) -> Result<(), StoreError> {
-        let Some(place) = &self.0 else {
-            return Ok(());
+        let place = match self {
+            Self::Disk(place) => place,
+            Self::Memory { shelf, login } => {
+                shelf.save(login, content);
+                return Ok(());
+            }
         };
         match &place.key {
             None => place.write(content),
@@ -205,7 +218,10 @@ fn unusable(path: &Path, source: io::Error) -> StoreError {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.0.as_ref().map(|place| &place.path);
+        let path = match self {
+            Self::Disk(place) => Some(&place.path),
+            Self::Memory { .. } => None,
+        };
         f.debug_tuple("Store").field(&path).finish()
     }
 }
@@ -218,11 +234,11 @@ mod tests {
     use crate::provider::secrets::SecretRef;
 
     fn store(directory: &Path, keep: &Keep) -> Store {
-        Store::new(keep, directory, &"corp".parse().unwrap())
+        Store::new(keep, directory, &Arc::default(), &"corp".parse().unwrap())
     }
 
     fn loaded(store: &Store) -> Option<Vec<u8>> {
-        store.load().unwrap().map(|it| it.as_ref().to_vec())
+        store.load().unwrap().map(|it| (*it).as_ref().to_vec())
     }
 
     #[test]
@@ -299,11 +315,12 @@ mod tests {
     }
 
     #[test]
-    fn memory_keeps_nothing() {
+    fn memory_writes_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path(), &Keep::Memory);
-        store.save(b"one").unwrap();
         assert_eq!(loaded(&store), None);
+        store.save(b"one").unwrap();
+        assert_eq!(loaded(&store).unwrap(), b"one");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! The loop of one role, and the only writer of what its readers see.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -13,9 +13,9 @@ use super::attempt::{Attempt, Outcome};
 use super::command::{Command, Handle, RefreshReply, Settings};
 use super::gauges;
 use super::source::{self, Standing};
-use super::state::{Moment, State};
+use super::state::{Moment, Resumed, State};
 use crate::clock::{BootTime, Clock, RECHECK, jumps};
-use crate::credentials::{CredentialSet, Obtained, shortened};
+use crate::credentials::{Obtained, shortened};
 use crate::observe::metrics::Metrics;
 use crate::provider::error::{Class, ProviderError};
 use crate::schedule;
@@ -81,11 +81,10 @@ impl Refresher {
     }
 
     /// Begins with a set that an earlier process of ours obtained, and shows it at once.
-    pub fn resume(&mut self, set: CredentialSet, last_success: Option<SystemTime>) {
+    pub fn resume(&mut self, resumed: Resumed) {
         let (timing, draw) = (self.settings.timing(), (self.shared.draw)());
         let at = self.moment();
-        self.state
-            .resume(&self.role, set, last_success, (timing, draw), at);
+        self.state.resume(&self.role, resumed, (timing, draw), at);
         self.publish();
     }
 

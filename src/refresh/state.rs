@@ -50,6 +50,17 @@ pub struct State {
     wall_at_boot: SystemTime,
 }
 
+/// What a role held before this process began.
+#[derive(Debug)]
+pub struct Resumed {
+    pub set: CredentialSet,
+    /// The set's end as it was told, in the host's wall clock.
+    pub real_expiry: SystemTime,
+    /// Whether it was shown without a margin: that is never taken back.
+    pub margin_dropped: bool,
+    pub last_success: Option<SystemTime>,
+}
+
 /// The adopted set and how it is shown.
 #[derive(Debug)]
 struct Current {
@@ -199,18 +210,34 @@ impl State {
         }
     }
 
-    /// A set that was adopted before this process began: it is held as if it had never ended.
+    /// A set that was adopted before this process began: it is held as if nothing had ended.
     pub fn resume(
         &mut self,
         role: &Role,
-        set: CredentialSet,
-        last_success: Option<SystemTime>,
+        resumed: Resumed,
         (timing, draw): ((Tuning, bool), f64),
         at: Moment,
     ) {
+        let end = resumed.set.expires_at.since_boot();
+        let before = resumed.real_expiry.checked_sub(end);
+        // Read anew, the clocks differ by microseconds, and an expiry told in whole seconds would
+        // be told as another one.
+        let wall_at_boot = before
+            .filter(|before| !jumps::differ(*before, at.wall_at_boot()))
+            .unwrap_or_else(|| at.wall_at_boot());
+        let at = Moment {
+            now: at.now,
+            wall: wall_at_boot + at.now.since_boot(),
+        };
         self.refresh = Refresh::Idle;
-        self.last_success = last_success;
-        self.adopt(role, set, timing, draw, at);
+        self.last_success = resumed.last_success;
+        self.adopt(role, resumed.set, timing, draw, at);
+        if resumed.margin_dropped
+            && let Some(current) = &mut self.current
+        {
+            current.margin_dropped = true;
+            self.show(role, at);
+        }
     }
 
     fn adopt(

@@ -11,9 +11,10 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
 use tracing::warn;
 
-use super::{DescriptorStore, Held, Here, boot_id};
+use super::{DescriptorStore, Held, Here, Logins, boot_id};
 use crate::clock::Clock;
 use crate::daemon::roles::{Managed, Roles};
+use crate::login::Shelf;
 use crate::name::Name;
 use crate::refresh::state::Moment;
 
@@ -22,11 +23,32 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Until a state that could not be stored is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// Enough of a state to see that another would be the same.
+#[derive(Debug)]
+struct Summary {
+    /// Role, fingerprint, generation.
+    sets: Vec<(Name, String, u64)>,
+    /// A changed document is another one.
+    logins: Logins,
+}
+
+impl PartialEq for Summary {
+    fn eq(&self, other: &Self) -> bool {
+        self.sets == other.sets
+            && self.logins.len() == other.logins.len()
+            && self.logins.iter().all(|(name, document)| {
+                let known = other.logins.get(name.as_str());
+                known.is_some_and(|known| Arc::ptr_eq(known, document))
+            })
+    }
+}
+
 /// The one who writes states.
 #[derive(Debug)]
 pub struct Keeper {
     clock: Arc<dyn Clock>,
     boot_id: String,
+    shelf: Arc<Shelf>,
     /// Pulled by the refreshers.
     changed: Arc<Notify>,
     inner: Mutex<Inner>,
@@ -35,15 +57,21 @@ pub struct Keeper {
 #[derive(Debug)]
 struct Inner {
     store: DescriptorStore,
-    /// What the newest state holds: role, fingerprint, generation. `None`: not known.
-    stored: Option<Vec<(Name, String, u64)>>,
+    /// What the newest state holds. `None`: not known.
+    stored: Option<Summary>,
 }
 
 impl Keeper {
     /// Nothing is written before [`Self::run`] or [`Self::flush`].
     #[must_use]
-    pub fn new(store: DescriptorStore, clock: Arc<dyn Clock>, changed: Arc<Notify>) -> Self {
+    pub fn new(
+        store: DescriptorStore,
+        shelf: Arc<Shelf>,
+        clock: Arc<dyn Clock>,
+        changed: Arc<Notify>,
+    ) -> Self {
         Self {
+            shelf,
             clock,
             boot_id: boot_id(),
             changed,
@@ -89,23 +117,28 @@ impl Keeper {
             .filter_map(|managed| {
                 let view = managed.handle.role().view();
                 let held = view.held.as_ref().filter(|held| held.set.is_valid(now))?;
-                Some((managed, Arc::clone(&held.set), view.last_success))
+                Some((managed, Arc::clone(held), view.last_success))
             })
             .collect();
-        let summary: Vec<_> = views
-            .iter()
-            .map(|(managed, set, _)| summary(managed, set.generation))
-            .collect();
+        let summary = Summary {
+            sets: views
+                .iter()
+                .map(|(managed, held, _)| summary(managed, held.set.generation))
+                .collect(),
+            logins: self.shelf.documents(),
+        };
         if inner.stored.as_ref() == Some(&summary) {
             return true;
         }
-        let sets = views.iter().map(|(managed, set, last_success)| Held {
+        let sets = views.iter().map(|(managed, held, last_success)| Held {
             role: &managed.config.name,
             fingerprint: &managed.config.fingerprint,
-            set,
+            set: &held.set,
+            real_expiry: held.real_expiry,
+            margin_dropped: held.margin.is_zero(),
             last_success: *last_success,
         });
-        if let Err(error) = inner.store.keep(sets, self.here()) {
+        if let Err(error) = inner.store.keep(sets, &summary.logins, self.here()) {
             warn!(%error, "the held credentials would not survive a restart now; trying again");
             inner.stored = None;
             self.changed.notify_one();

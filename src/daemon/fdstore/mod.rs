@@ -16,13 +16,16 @@ mod state;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use crate::daemon::activation::InheritedFile;
 use crate::daemon::notify::ServiceManager;
 use crate::listener::KeepSockets;
 use crate::name::Name;
+use crate::provider::upstream::WipedBuffer;
+use crate::refresh::state::Resumed;
 pub use keeper::Keeper;
-pub use state::{Held, Here, Keyring, RestoredSet};
+pub use state::{Held, Here, Keyring};
 
 /// Before the number of a state. No name of a listener holds an `@`, so none can be taken for
 /// the other.
@@ -110,13 +113,14 @@ impl DescriptorStore {
         &self.keyring
     }
 
-    /// Leaves these sets, and nothing else, to whoever comes after us.
+    /// Leaves these sets and logins, and nothing else, to whoever comes after us.
     ///
     /// # Errors
     /// The file cannot be made, or the manager not be reached; what was stored before stays.
     pub fn keep<'a>(
         &mut self,
         sets: impl Iterator<Item = Held<'a>>,
+        logins: &Logins,
         here: Here<'_>,
     ) -> io::Result<()> {
         if !self.manager.keeps_descriptors() {
@@ -124,8 +128,8 @@ impl DescriptorStore {
         }
         let sequence = self.sequence + 1;
         let name = format!("{STATE}{sequence}");
-        let text = state::encode(sets, &self.keyring, sequence, here)?;
-        let file = memfd::sealed(&name, &text)?;
+        let text = state::encode(sets, logins, &self.keyring, sequence, here)?;
+        let file = memfd::sealed(&name, text.as_ref())?;
         self.manager.store(&name, file.as_fd())?;
         self.sequence = sequence;
         for old in std::mem::replace(&mut self.stored, vec![name]) {
@@ -141,7 +145,19 @@ impl DescriptorStore {
     }
 }
 
+/// The documents of logins that are kept in memory only.
+pub type Logins = BTreeMap<Name, Arc<WipedBuffer>>;
+
 impl Left {
+    /// Logins that were kept in memory only. They check themselves what they are good for.
+    #[must_use]
+    pub fn logins(&self) -> Logins {
+        self.0
+            .as_ref()
+            .map(state::Document::logins)
+            .unwrap_or_default()
+    }
+
     /// The sets that may be served at once. `fingerprint` tells what a configured role's is.
     #[must_use]
     pub fn restore(
@@ -149,7 +165,7 @@ impl Left {
         fingerprint: impl Fn(&str) -> Option<String>,
         here: Here<'_>,
         notes: &mut Vec<String>,
-    ) -> BTreeMap<Name, RestoredSet> {
+    ) -> BTreeMap<Name, Resumed> {
         self.0.map_or_else(BTreeMap::new, |document| {
             document.restore(fingerprint, here, notes)
         })

@@ -12,16 +12,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
+use super::Logins;
 use crate::clock::BootTime;
 use crate::credentials::{CredentialSet, Keys};
 use crate::name::Name;
-use crate::refresh::state::Moment;
+use crate::provider::upstream::WipedBuffer;
+use crate::refresh::state::{Moment, Resumed};
 use crate::secret::Secret;
 
 /// Grows when an older reader would misunderstand the text.
@@ -68,13 +71,9 @@ pub struct Held<'a> {
     /// The role's, from the configuration.
     pub fingerprint: &'a str,
     pub set: &'a CredentialSet,
-    pub last_success: Option<SystemTime>,
-}
-
-/// A set that may be served again.
-#[derive(Debug)]
-pub struct RestoredSet {
-    pub set: CredentialSet,
+    /// Its end in the host's wall clock, as it was told.
+    pub real_expiry: SystemTime,
+    pub margin_dropped: bool,
     pub last_success: Option<SystemTime>,
 }
 
@@ -96,6 +95,9 @@ pub(super) struct Document {
     written_at: Clocks,
     pub(super) keyring: Keyring,
     sets: Vec<Entry>,
+    /// Documents of logins that are kept in memory only, by name.
+    #[serde(default)]
+    logins: BTreeMap<String, Zeroizing<String>>,
 }
 
 /// Both clocks at one moment, in nanoseconds since boot and milliseconds since 1970.
@@ -115,6 +117,8 @@ struct Entry {
     issued_ms: u64,
     obtained_boot_ns: u64,
     expires_boot_ns: u64,
+    expires_wall_ms: u64,
+    margin_dropped: bool,
     generation: u64,
     etag: String,
     last_success_ms: Option<u64>,
@@ -129,10 +133,11 @@ struct Preamble {
 /// The text for these sets. The buffer wipes itself, each time it grows included.
 pub(super) fn encode<'a>(
     sets: impl Iterator<Item = Held<'a>>,
+    logins: &Logins,
     keyring: &Keyring,
     sequence: u64,
     here: Here<'_>,
-) -> io::Result<Zeroizing<Vec<u8>>> {
+) -> io::Result<WipedBuffer> {
     let document = Document {
         version: VERSION,
         sequence,
@@ -143,10 +148,17 @@ pub(super) fn encode<'a>(
         },
         keyring: keyring.clone(),
         sets: sets.map(|held| Entry::new(&held)).collect(),
+        logins: logins
+            .iter()
+            .filter_map(|(name, document)| {
+                let text = str::from_utf8((**document).as_ref()).ok()?;
+                Some((name.to_string(), Zeroizing::new(text.to_owned())))
+            })
+            .collect(),
     };
-    let mut text = WipedWriter(Zeroizing::new(Vec::with_capacity(4096)));
+    let mut text = WipedBuffer::with_capacity(4096);
     serde_json::to_writer(&mut text, &document)?;
-    Ok(text.0)
+    Ok(text)
 }
 
 /// # Errors
@@ -171,6 +183,15 @@ pub(super) fn decode(text: &[u8]) -> Result<Document, String> {
 }
 
 impl Document {
+    pub(super) fn logins(&self) -> Logins {
+        let documents = self.logins.iter().filter_map(|(name, text)| {
+            let mut document = WipedBuffer::with_capacity(text.len());
+            document.extend(text.as_bytes());
+            Some((name.parse().ok()?, Arc::new(document)))
+        });
+        documents.collect()
+    }
+
     /// The sets that may be served again: `fingerprint` tells what a role's is now, `None` that
     /// there is no such role. What was dropped is said in `notes`.
     pub(super) fn restore(
@@ -178,7 +199,7 @@ impl Document {
         fingerprint: impl Fn(&str) -> Option<String>,
         here: Here<'_>,
         notes: &mut Vec<String>,
-    ) -> BTreeMap<Name, RestoredSet> {
+    ) -> BTreeMap<Name, Resumed> {
         let shift = match Shift::between(&self.boot_id, self.written_at, here) {
             Ok(shift) => shift,
             Err(sentence) => {
@@ -215,6 +236,8 @@ impl Entry {
             issued_ms: milliseconds(set.issued_at),
             obtained_boot_ns: nanoseconds(set.obtained_at.since_boot()),
             expires_boot_ns: nanoseconds(set.expires_at.since_boot()),
+            expires_wall_ms: milliseconds(held.real_expiry),
+            margin_dropped: held.margin_dropped,
             generation: set.generation,
             etag: set.etag.clone(),
             last_success_ms: held.last_success.map(milliseconds),
@@ -226,7 +249,7 @@ impl Entry {
         fingerprint: Option<&str>,
         shift: Shift,
         at: Moment,
-    ) -> Result<RestoredSet, &'static str> {
+    ) -> Result<Resumed, &'static str> {
         match fingerprint {
             None => return Err("the role is not configured any more"),
             Some(now) if now != self.fingerprint => {
@@ -252,7 +275,7 @@ impl Entry {
         if !keys.are_complete() {
             return Err("a part of it is missing");
         }
-        Ok(RestoredSet {
+        Ok(Resumed {
             set: CredentialSet {
                 keys,
                 issued_at: wall_time(self.issued_ms),
@@ -261,6 +284,8 @@ impl Entry {
                 generation: self.generation,
                 etag: self.etag,
             },
+            real_expiry: wall_time(self.expires_wall_ms),
+            margin_dropped: self.margin_dropped,
             last_success: self.last_success_ms.map(wall_time),
         })
     }
@@ -290,27 +315,6 @@ impl Shift {
         BootTime::new(Duration::from_nanos(
             u64::try_from(shifted).unwrap_or(u64::MAX),
         ))
-    }
-}
-
-/// Grows like a `Vec`, but wipes what it leaves behind.
-struct WipedWriter(Zeroizing<Vec<u8>>);
-
-impl Write for WipedWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let needed = self.0.len() + bytes.len();
-        if needed > self.0.capacity() {
-            let mut larger = Vec::with_capacity(needed.max(2 * self.0.capacity()));
-            larger.extend_from_slice(&self.0);
-            self.0.zeroize();
-            self.0 = Zeroizing::new(larger);
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

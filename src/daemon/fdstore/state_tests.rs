@@ -46,10 +46,19 @@ fn written(token: &str) -> Document {
         role: &name,
         fingerprint: "f00d",
         set: &set,
+        real_expiry: set.issued_at,
+        margin_dropped: true,
         last_success: Some(set.issued_at),
     };
-    let text = encode([held].into_iter(), &keyring(), 7, here("one", 1060, 60)).unwrap();
-    decode(&text).unwrap()
+    let text = encode(
+        [held].into_iter(),
+        &BTreeMap::new(),
+        &keyring(),
+        7,
+        here("one", 1060, 60),
+    )
+    .unwrap();
+    decode(text.as_ref()).unwrap()
 }
 
 fn app(name: &str) -> Option<String> {
@@ -70,6 +79,8 @@ fn everything_comes_back_on_the_same_boot_whatever_the_wall_clock_did() {
         assert_eq!(back.set.expires_at, boot(4600));
         assert_eq!((back.set.generation, back.set.etag.as_str()), (42, "\"e\""));
         assert_eq!(back.last_success, Some(back.set.issued_at));
+        assert_eq!(back.real_expiry, back.set.issued_at);
+        assert!(back.margin_dropped);
         assert!(notes.is_empty(), "{notes:?}");
     }
 }
@@ -143,13 +154,23 @@ fn foreign_torn_and_newer_states_are_named_without_quoting_them() {
         role: &name,
         fingerprint: "f",
         set: &set,
+        real_expiry: set.issued_at,
+        margin_dropped: true,
         last_success: None,
     };
-    let text = encode([held].into_iter(), &keyring(), 1, here("one", 1, 1)).unwrap();
-    let newer =
-        String::from_utf8(text.to_vec())
-            .unwrap()
-            .replacen("\"version\":1", "\"version\":2", 1);
+    let text = encode(
+        [held].into_iter(),
+        &BTreeMap::new(),
+        &keyring(),
+        1,
+        here("one", 1, 1),
+    )
+    .unwrap();
+    let newer = String::from_utf8(text.as_ref().to_vec()).unwrap().replacen(
+        "\"version\":1",
+        "\"version\":2",
+        1,
+    );
     let wrong = newer.replacen(
         "\"version\":2,\"sequence\":1",
         "\"version\":1,\"sequence\":\"x\"",
@@ -158,7 +179,11 @@ fn foreign_torn_and_newer_states_are_named_without_quoting_them() {
     for (case, text, said) in [
         ("empty", &b""[..], "not a state"),
         ("foreign", b"{\"canary-secret\":1}", "not a state"),
-        ("torn", &text[..text.len() - 9], "not a state"),
+        (
+            "torn",
+            &text.as_ref()[..text.as_ref().len() - 9],
+            "not a state",
+        ),
         ("newer", newer.as_bytes(), "has version 2"),
         ("damaged", wrong.as_bytes(), "damaged at line 1"),
     ] {
@@ -168,6 +193,16 @@ fn foreign_torn_and_newer_states_are_named_without_quoting_them() {
         assert!(sentence.contains(said), "{case}: {sentence}");
         assert!(!sentence.contains(CANARY), "{case}: {sentence}");
     }
+}
+
+#[test]
+fn logins_that_live_in_memory_come_back() {
+    let mut document = WipedBuffer::default();
+    document.extend(b"{\"session\":\"\\u00e9\"}");
+    let logins = BTreeMap::from([("corp".parse().unwrap(), Arc::new(document))]);
+    let text = encode([].into_iter(), &logins, &keyring(), 1, here("one", 1, 1)).unwrap();
+    let back = decode(text.as_ref()).unwrap().logins();
+    assert_eq!((*back["corp"]).as_ref(), (*logins["corp"]).as_ref());
 }
 
 #[test]

@@ -4,5 +4,6 @@
 mod chains;
 mod failures;
 mod life;
+mod resume;
 mod scripted;
 mod secrets;
