@@ -57,8 +57,6 @@ class Tccli:
         return said
 
     def configure(self):
-        # The program makes this folder only for its own settings.
-        self.profile.parent.mkdir(mode=0o700, exist_ok=True)
         self.expect("sso", "configure", "--url", f"{self.cloud.url}/portal/example/login", *LANGUAGE)
 
     def approve(self):

@@ -50,6 +50,8 @@ pub struct Rules {
     pub code_seconds: u64,
     /// Life of a session.
     pub session_seconds: u64,
+    /// Longest life of a role's keys, below what its permission set allows.
+    pub keys_seconds: Option<u64>,
     /// Whether sessions come with a refresh token.
     pub refresh_tokens: bool,
     /// Lifetimes as times since 1970, as the documentation shows them.
@@ -62,9 +64,18 @@ impl Default for Rules {
             interval_seconds: 1,
             code_seconds: 600,
             session_seconds: 8 * 3_600,
+            keys_seconds: None,
             refresh_tokens: false,
             absolute_times: false,
         }
+    }
+}
+
+impl Rules {
+    /// How long keys of that role live at most.
+    pub(super) fn longest(self, role: &PortalRole) -> Duration {
+        let longest = self.keys_seconds.unwrap_or(role.session_seconds);
+        Duration::from_secs(longest.min(role.session_seconds))
     }
 }
 
@@ -235,5 +246,30 @@ pub(super) fn is_state(text: &str) -> bool {
 pub(super) fn make_room<T>(map: &mut BTreeMap<String, T>) {
     while map.len() >= MOST {
         map.pop_first();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_shortens_keys_and_never_lengthens_them() {
+        let role = PortalRole {
+            name: "read-only".to_owned(),
+            description: String::new(),
+            session_seconds: 3_600,
+        };
+        for (rule, expected) in [(None, 3_600), (Some(900), 900), (Some(7_200), 3_600)] {
+            let rules = Rules {
+                keys_seconds: rule,
+                ..Rules::default()
+            };
+            assert_eq!(
+                rules.longest(&role),
+                Duration::from_secs(expected),
+                "{rule:?}"
+            );
+        }
     }
 }

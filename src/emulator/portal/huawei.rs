@@ -5,7 +5,6 @@
 //! not documented; those of RFC 8628 stand in.
 
 use std::io;
-use std::time::Duration;
 
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
@@ -203,9 +202,9 @@ fn credentials(state: &State, head: &Parts, moment: Moment) -> io::Result<Answer
             .permission_sets
             .iter()
             .find(|it| agency_urn(account, it) == urn)?;
-        Some(role.clone())
+        Some((role.clone(), portal.rules.longest(role)))
     });
-    let Some(role) = found else {
+    let Some((role, lifetime)) = found else {
         return Ok(error(
             StatusCode::FORBIDDEN,
             "IIC.1000",
@@ -222,7 +221,7 @@ fn credentials(state: &State, head: &Parts, moment: Moment) -> io::Result<Answer
                 requester: id.clone(),
             },
             cloud: Cloud::Huawei,
-            lifetime: Duration::from_secs(role.session_seconds),
+            lifetime,
             now: moment,
             twist: None,
         })

@@ -277,20 +277,21 @@ fn saml(state: &State, request: &GenerateSaml, moment: Moment) -> io::Result<Res
             .iter()
             .find(|it| configuration_id(account, it) == *id);
         let role = found.ok_or_else(|| object_error("ResourceNotFound.Role", "no such role"))?;
-        Ok((account.id.clone(), role.clone()))
+        Ok((
+            account.id.clone(),
+            role.name.clone(),
+            portal.rules.longest(role),
+        ))
     });
-    let (account, permission_set) = match found {
+    let (account, permission_set, max_session) = match found {
         Ok(found) => found,
         Err(error) => return Ok(Err(error)),
     };
     let provider = SamlProvider::new(&account, &format!("TencentReservedSSO-{ZONE}"));
     let role = Role {
-        max_session: Duration::from_secs(permission_set.session_seconds),
+        max_session,
         trust: vec![Trusted::Saml(provider.name.clone())],
-        ..Role::new(
-            &account,
-            &format!("TencentCloudSSO-{}", permission_set.name),
-        )
+        ..Role::new(&account, &format!("TencentCloudSSO-{permission_set}"))
     };
     let now = moment.shown();
     let assertion = provider.assertion(&role.arn(), "portal-user", now, ASSERTION_LIFE)?;
