@@ -12,6 +12,7 @@ use crate::admin::api::{
     LoginStarted, LoginStatus, Refusal, RefusalCode,
 };
 use crate::clock::rfc3339_seconds;
+use crate::config::model::Keep;
 use crate::login::{Login, SignIn, Stage};
 use crate::observe::audit::Peer;
 use crate::provider::error::{ProviderError, foreign};
@@ -87,6 +88,15 @@ impl Daemon {
     pub(super) async fn sign_out(&self, name: String) -> Answer<LoggedOut> {
         let login = self.login(&name)?;
         let message = login.log_out().await.map_err(unavailable)?;
+        let config = self.config();
+        let settings = config.logins.get(name.as_str());
+        let in_memory = settings.is_some_and(|it| it.keep == Keep::Memory);
+        // The service manager's copy is gone, too, before we say so.
+        if in_memory && !self.keeper.flush(&self.roles).await {
+            let message = "signed out here, but the service manager still keeps a copy: \
+                           `systemctl stop` the daemon to drop it";
+            return Err(Refusal::new(RefusalCode::Unavailable, message));
+        }
         Ok(LoggedOut {
             version: VERSION,
             login: name,

@@ -69,6 +69,22 @@ pub(crate) fn retry_after(mut answer: Answer, seconds: u16) -> Answer {
     answer
 }
 
+/// An answer as it is sent, for when the HTTP library does not send it.
+pub(crate) fn to_bytes(answer: Answer) -> Vec<u8> {
+    let (parts, body) = answer.into_parts();
+    let body = body.into_inner().unwrap_or_default();
+    let mut bytes = format!("HTTP/1.1 {}\r\n", parts.status).into_bytes();
+    for (name, value) in &parts.headers {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
 /// Adds an `ETag`, quotes included.
 pub(crate) fn set_etag(headers: &mut HeaderMap, etag: &str) {
     if let Ok(value) = HeaderValue::from_str(etag) {

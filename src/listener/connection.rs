@@ -1,25 +1,30 @@
 //! One connection: HTTP/1.1 from accept to close.
 
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::http::{Request, request::Parts};
+use hyper::http::{Request, StatusCode, request::Parts};
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::answer::Answer;
+use super::answer::{self, Answer};
 use super::guard::LONGEST_BODY;
 use super::session::{Session, Step};
 use super::wire::Wire;
 
 /// For a body to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// For a client to stop sending what has been refused already.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much of it is read, in bytes.
+const MOST_IGNORED: u64 = 1024 * 1024;
 
 /// Serves a connection until either side ends it. When the session is told to close, the answer
 /// under way is finished and an idle connection ends at once.
@@ -31,17 +36,45 @@ where
     let closing = session.closing.clone();
     let wire = Wire::new(stream, Arc::clone(&session.ambiguous_length));
     let handler = Handler(Arc::new(session));
-    let mut connection = pin!(live.http.serve_connection(TokioIo::new(wire), handler));
+    let mut connection = live.http.serve_connection(TokioIo::new(wire), handler);
     let ended = tokio::select! {
         biased;
-        ended = connection.as_mut() => ended,
+        ended = &mut connection => ended,
         () = closing.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(listener = %live.name, %error, "connection broken off");
+    let Err(error) = ended else { return };
+    tracing::debug!(listener = %live.name, %error, "connection broken off");
+    let parts = connection.into_parts();
+    let mut wire = parts.io.into_inner();
+    let refusal = if error.is_parse_version_h2() {
+        Some(StatusCode::BAD_REQUEST) // the library leaves this one without an answer
+    } else {
+        wire.take_refusal()
+    };
+    if let Some(status) = refusal {
+        let answer = parts.service.0.refuse_head(status, &parts.read_buf);
+        if let Err(error) = end(wire, answer).await {
+            tracing::debug!(listener = %live.name, %error, "refusal not read");
+        }
+    }
+}
+
+/// Sends the last answer of a connection. Closing at once would take it away from a client that
+/// is still sending: the kernel resets a connection with bytes that nobody read.
+async fn end<S>(mut wire: Wire<S>, answer: Answer) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    wire.write_all(&answer::to_bytes(answer)).await?;
+    wire.shutdown().await?;
+    let (mut rest, mut nowhere) = (wire.take(MOST_IGNORED), tokio::io::sink());
+    let ignored = tokio::io::copy(&mut rest, &mut nowhere);
+    match tokio::time::timeout(LINGER, ignored).await {
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
 

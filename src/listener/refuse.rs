@@ -89,6 +89,23 @@ impl Session {
         ))
     }
 
+    /// What is no request as we understand it. `read` is what there is of it.
+    pub(super) fn refuse_head(&self, status: StatusCode, read: &[u8]) -> Answer {
+        let rules = self.live.rules.load();
+        let path = target(read);
+        if !rules.admission.admits(self.identity) {
+            return self.refuse_peer(&rules, path);
+        }
+        let message = if status == StatusCode::BAD_REQUEST {
+            "this is no well-formed HTTP/1.1 request"
+        } else {
+            "the head of a request is limited to 16 KB and 100 headers"
+        };
+        self.live.denied("request");
+        let protocol = Protocol::speaking(&rules.protocols, path);
+        answer::closing(self.refuse(protocol, status, message))
+    }
+
     pub(super) fn refuse(&self, protocol: Protocol, status: StatusCode, message: &str) -> Answer {
         self.live.answered(protocol, status, 1);
         answer::refusal(protocol, status, message)
@@ -103,4 +120,13 @@ impl Session {
             reason,
         });
     }
+}
+
+/// The path that a request seems to ask for, to find the shape of the answer.
+fn target(read: &[u8]) -> &str {
+    let line = read.split(|&byte| byte == b'\n').next();
+    let target = line.and_then(|line| line.split(|&byte| byte == b' ').nth(1));
+    target
+        .and_then(|target| str::from_utf8(target).ok())
+        .unwrap_or("/")
 }

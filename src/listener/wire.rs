@@ -1,9 +1,11 @@
-//! The bytes of one connection, with two things the HTTP library does not do.
+//! The bytes of one connection, with three things the HTTP library does not do.
 //!
 //! * It takes repeated `Content-Length` lines for one, and so hides that a request said twice
 //!   how long it is. A scanner reads along and raises a flag.
 //! * It waits forever for a client that does not read. Here a write that makes no progress for
 //!   a while fails.
+//! * It answers what it cannot read by itself, with a bare status. That answer is held back, so
+//!   that one of ours can be sent in its place.
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hyper::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -27,6 +30,8 @@ pub(crate) struct Wire<S> {
     ambiguous_length: Arc<AtomicBool>,
     /// Running while a write waits for the client.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// What the library refused a request with, while that is held back.
+    refusal: Option<StatusCode>,
 }
 
 impl<S> Wire<S> {
@@ -36,7 +41,21 @@ impl<S> Wire<S> {
             scanner: Scanner::default(),
             ambiguous_length,
             stalled: None,
+            refusal: None,
         }
+    }
+
+    /// The status of the library's own refusal, if it made one. From here on the stream writes
+    /// and shuts down as any other.
+    pub(crate) fn take_refusal(&mut self) -> Option<StatusCode> {
+        self.refusal.take()
+    }
+
+    /// Whether these bytes are kept from the client.
+    fn holds_back(&mut self, bytes: &[u8]) -> bool {
+        let refusal = bare_refusal(bytes);
+        self.refusal = self.refusal.or(refusal);
+        refusal.is_some()
     }
 
     /// Passes a write's result on, unless the client has kept us waiting for too long.
@@ -79,6 +98,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.holds_back(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.timed(result, context)
     }
@@ -88,6 +110,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = slices
+            && self.holds_back(only)
+        {
+            return Poll::Ready(Ok(only.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.timed(result, context)
     }
@@ -101,8 +128,29 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.refusal.is_some() {
+            return Poll::Ready(Ok(())); // the answer in its place is still to come
+        }
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
+}
+
+/// The status of an answer that the library made by itself: a 4xx, nothing but a head, without the
+/// `Cache-Control` that is in every answer of ours. It is made when no other is under way, so it
+/// is alone in its write; nearly all writes are told from it by their first bytes.
+fn bare_refusal(bytes: &[u8]) -> Option<StatusCode> {
+    let (b"HTTP/1.", rest) = bytes.split_at_checked(7)? else {
+        return None;
+    };
+    let (b" 4", _) = rest.get(1..)?.split_at_checked(2)? else {
+        return None;
+    };
+    let status = StatusCode::from_bytes(rest.get(2..5)?).ok()?;
+    let head = bytes.strip_suffix(b"\r\n\r\n")?;
+    let is_bare = head
+        .split(|&byte| byte == b'\n')
+        .all(|line| line != b"\r" && !line.starts_with(b"cache-control:"));
+    is_bare.then_some(status)
 }
 
 /// Follows heads and bodies just closely enough to count `Content-Length` lines. Whatever it
@@ -189,7 +237,7 @@ mod tests {
     use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::{Scanner, Wire};
+    use super::{Scanner, Wire, bare_refusal};
 
     const ONCE: &str = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
     const TWICE: &str = "GET / HTTP/1.1\r\nContent-Length: 3\r\ncontent-length:3\r\n\r\nabc";
@@ -256,5 +304,44 @@ mod tests {
         wire.write_all(&[0; 16])
             .await
             .expect("reading makes room again");
+    }
+
+    const BARE: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\
+         content-length: 0\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
+
+    #[test]
+    fn only_a_whole_bare_refusal_is_the_librarys() {
+        assert_eq!(bare_refusal(BARE.as_bytes()).unwrap(), 431);
+        let old = BARE.replace("/1.1", "/1.0");
+        assert_eq!(bare_refusal(old.as_bytes()).unwrap(), 431);
+        for other in [
+            "",
+            "HTTP/1.1 4",
+            "HTTP/1.1 4xx\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\ncache-control: no-store\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\n\r\n\r\n",
+            &BARE[1..],
+            &BARE[..BARE.len() - 1],
+        ] {
+            assert_eq!(bare_refusal(other.as_bytes()), None, "{other:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_librarys_refusal_is_held_back_until_it_is_taken() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let mut wire = Wire::new(server, std::sync::Arc::default());
+        assert_eq!(wire.take_refusal(), None);
+        wire.write_all(b"before ").await.unwrap();
+        wire.write_all(BARE.as_bytes()).await.unwrap();
+        wire.shutdown().await.unwrap();
+        assert_eq!(wire.take_refusal().unwrap(), 431);
+        wire.write_all(b"instead").await.unwrap();
+        wire.shutdown().await.unwrap();
+        let mut received = String::new();
+        client.read_to_string(&mut received).await.unwrap();
+        assert_eq!(received, "before instead");
     }
 }

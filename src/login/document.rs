@@ -22,6 +22,17 @@ pub(super) struct Kept {
     pub(super) client: Option<Registration>,
 }
 
+impl Kept {
+    /// Drops a session that is over: the cloud told its end, that is past, and nothing renews it.
+    /// True if there was one.
+    pub(super) fn drop_ended(&mut self, now: SystemTime) -> bool {
+        let ended = self.session.take_if(|session| {
+            !session.end_is_estimate && session.refresh_token.is_none() && session.ends_at <= now
+        });
+        ended.is_some()
+    }
+}
+
 /// Why a document is of no use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum Useless {
@@ -219,6 +230,28 @@ mod tests {
             ("client", at(3_000))
         );
         assert_eq!(client.secret.expose(), "CANARY-client");
+    }
+
+    #[test]
+    fn a_session_is_over_only_at_an_end_that_is_known_and_final() {
+        let kept = |is_estimate: bool, refresh: Option<&str>| {
+            let mut kept = read(written().as_ref(), "portal").unwrap();
+            let session = kept.session.as_mut().unwrap();
+            session.end_is_estimate = is_estimate;
+            session.refresh_token = refresh.map(Secret::from);
+            kept
+        };
+        for (case, is_estimate, refresh, now, over) in [
+            ("at its end", false, None, 2_000, true),
+            ("before its end", false, None, 1_999, false),
+            ("an end nobody told", true, None, 9_000, false),
+            ("renewable", false, Some("r"), 9_000, false),
+        ] {
+            let mut kept = kept(is_estimate, refresh);
+            assert_eq!(kept.drop_ended(at(now)), over, "{case}");
+            assert_eq!(kept.session.is_none(), over, "{case}");
+            assert!(kept.client.is_some(), "{case}: the registration stays");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One login of the configuration: its session, its sign-in, its file.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::{error, info, warn};
@@ -33,6 +34,8 @@ pub struct Login {
     pub(super) sign_in: tokio::sync::Mutex<Option<Arc<SignIn>>>,
     /// One at a time, since a refresh token may be good for one use only.
     pub(super) renewing: tokio::sync::Mutex<()>,
+    /// Another one took over, or nobody: what is under way here must not be kept.
+    retired: AtomicBool,
     /// Told the name whenever roles should try again.
     pub(super) news: Arc<News>,
 }
@@ -73,6 +76,7 @@ impl Login {
             held: Mutex::default(),
             sign_in: tokio::sync::Mutex::default(),
             renewing: tokio::sync::Mutex::default(),
+            retired: AtomicBool::default(),
             news,
             settings,
         };
@@ -88,16 +92,38 @@ impl Login {
                 .map_err(|error| format!("what was kept of it is ignored: {error}")),
             None => Ok(document::Kept::default()),
         });
-        let mut held = self.held();
+        let name = &self.settings.name;
         match read {
-            Ok(kept) => {
+            Ok(mut kept) => {
+                // A file is judged by the cloud alone; what was carried over is not carried on
+                // for nothing.
+                let over = self.store.is_memory() && kept.drop_ended(self.clock.wall());
+                if over {
+                    warn!(login = %name, "the session has ended; run `credvend login {name}`");
+                    self.keep(None, kept.client.as_ref());
+                }
+                let mut held = self.held();
                 held.session = kept.session.map(Arc::new);
                 held.client = kept.client.map(Arc::new);
             }
             Err(trouble) => {
-                warn!(login = %self.settings.name, "{trouble}");
-                held.trouble = Some(trouble);
+                warn!(login = %name, "{trouble}");
+                if self.store.is_memory() {
+                    self.store.discard_memory();
+                } else {
+                    self.held().trouble = Some(trouble);
+                }
             }
+        }
+    }
+
+    /// Ends what is under way; nothing is kept any more from here on.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        if let Ok(sign_in) = self.sign_in.try_lock()
+            && let Some(sign_in) = sign_in.as_ref()
+        {
+            sign_in.abandoned.cancel();
         }
     }
 
@@ -115,7 +141,8 @@ impl Login {
         if held.client.is_none() {
             held.client.clone_from(&before.client);
         }
-        let (session, client) = (held.session.clone(), held.client.clone());
+        let session = held.session.clone().filter(|_| !held.ended);
+        let client = held.client.clone();
         drop(held);
         self.keep(session.as_deref(), client.as_deref());
     }
@@ -146,6 +173,9 @@ impl Login {
     }
 
     pub(super) fn keep(&self, session: Option<&Session>, client: Option<&Registration>) {
+        if self.retired.load(Ordering::Relaxed) {
+            return;
+        }
         let text = document::write(&self.settings.identity(), session, client);
         let trouble = self.store.save(text.as_ref()).err().map(|error| {
             let sentence = with_cause(&error);

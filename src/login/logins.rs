@@ -100,6 +100,12 @@ impl Logins {
         for name in old.keys().filter(|name| !entries.contains_key(*name)) {
             self.metrics.forget_login(name.as_str());
         }
+        for (name, login) in &old {
+            let stays = entries.get(name).is_some_and(|now| Arc::ptr_eq(now, login));
+            if !stays {
+                login.retire();
+            }
+        }
         self.shelf.retain(|name| {
             let login = config.logins.get(name);
             login.is_some_and(|it| it.keep == Keep::Memory)

@@ -10,7 +10,8 @@
 //!
 //! 1. At most one sign-in per login at a time; whoever asks meanwhile joins it.
 //! 2. A session is on disk before anybody uses it, in a file only we can read; a file that is
-//!    torn, foreign or not ours alone is reported and ignored.
+//!    torn, foreign or not ours alone is reported and ignored. One with `state = "memory"` never
+//!    is: it stays on the `Shelf`, which the daemon carries over a restart.
 //! 3. The cloud decides when a session has ended. Our clock only warns ahead of it.
 //! 4. No token, device code, state or assertion is in any log, error or status.
 //!

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tracing::info;
 
 use crate::name::Name;
 use crate::provider::upstream::WipedBuffer;
@@ -45,9 +46,20 @@ impl Shelf {
         self.changed.notify_one();
     }
 
+    pub(super) fn discard(&self, login: &Name) {
+        self.lock().remove(login);
+        self.changed.notify_one();
+    }
+
     /// Drops what no login of the configuration keeps here any more.
     pub(super) fn retain(&self, is_kept: impl Fn(&Name) -> bool) {
-        self.lock().retain(|name, _| is_kept(name));
+        self.lock().retain(|name, _| {
+            let stays = is_kept(name);
+            if !stays {
+                info!(login = %name, "what memory kept of it is dropped: no such login keeps it");
+            }
+            stays
+        });
         self.changed.notify_one();
     }
 

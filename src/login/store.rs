@@ -88,6 +88,18 @@ impl Store {
         }
     }
 
+    /// Whether it is lost with the process, unless somebody keeps its memory.
+    pub(super) fn is_memory(&self) -> bool {
+        matches!(self, Self::Memory { .. })
+    }
+
+    /// Drops what memory kept. A file stays, for whoever can tell what is wrong with it.
+    pub(super) fn discard_memory(&self) {
+        if let Self::Memory { shelf, login } = self {
+            shelf.discard(login);
+        }
+    }
+
     /// Keeps this instead of what was kept.
     pub(super) fn save(&self, content: &[u8]) -> Result<(), StoreError> {
         let place = match self {

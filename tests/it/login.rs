@@ -2,6 +2,7 @@
 
 mod huawei;
 mod life;
+mod memory;
 mod setup;
 mod tencent;
 mod whole;

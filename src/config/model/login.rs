@@ -27,7 +27,7 @@ pub enum Keep {
     File,
     /// The same, encrypted with a key that is not in that directory.
     Sealed(SecretRef),
-    /// Nowhere but in memory.
+    /// In memory, and over a restart only where the service manager keeps that for us.
     Memory,
 }
 

@@ -16,6 +16,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -95,7 +97,8 @@ pub(super) struct Document {
     written_at: Clocks,
     pub(super) keyring: Keyring,
     sets: Vec<Entry>,
-    /// Documents of logins that are kept in memory only, by name.
+    /// Documents of logins that are kept in memory only, by name. In base64: text with quotes in
+    /// it would pass through a buffer of the parser's that nobody wipes.
     #[serde(default)]
     logins: BTreeMap<String, Zeroizing<String>>,
 }
@@ -150,9 +153,9 @@ pub(super) fn encode<'a>(
         sets: sets.map(|held| Entry::new(&held)).collect(),
         logins: logins
             .iter()
-            .filter_map(|(name, document)| {
-                let text = str::from_utf8((**document).as_ref()).ok()?;
-                Some((name.to_string(), Zeroizing::new(text.to_owned())))
+            .map(|(name, document)| {
+                let text = BASE64_STANDARD.encode((**document).as_ref());
+                (name.to_string(), Zeroizing::new(text))
             })
             .collect(),
     };
@@ -183,10 +186,12 @@ pub(super) fn decode(text: &[u8]) -> Result<Document, String> {
 }
 
 impl Document {
+    /// The documents that came through whole; what is in them is for the logins to judge.
     pub(super) fn logins(&self) -> Logins {
         let documents = self.logins.iter().filter_map(|(name, text)| {
-            let mut document = WipedBuffer::with_capacity(text.len());
-            document.extend(text.as_bytes());
+            let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.as_bytes()).ok()?);
+            let mut document = WipedBuffer::with_capacity(bytes.len());
+            document.extend(&bytes);
             Some((name.parse().ok()?, Arc::new(document)))
         });
         documents.collect()

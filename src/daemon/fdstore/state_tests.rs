@@ -203,6 +203,17 @@ fn logins_that_live_in_memory_come_back() {
     let text = encode([].into_iter(), &logins, &keyring(), 1, here("one", 1, 1)).unwrap();
     let back = decode(text.as_ref()).unwrap().logins();
     assert_eq!((*back["corp"]).as_ref(), (*logins["corp"]).as_ref());
+    assert_eq!(format!("{back:?}"), "{corp: WipedBuffer(20 bytes)}");
+
+    // A state of before there were any, and one with a login that nobody could name.
+    let text = String::from_utf8(text.as_ref().to_vec()).unwrap();
+    let (before, _) = text.split_once(",\"logins\"").unwrap();
+    let before = decode(format!("{before}}}").as_bytes()).unwrap();
+    assert!(before.logins().is_empty());
+    let foreign = text.replacen("\"corp\"", "\"/corp\"", 1);
+    assert!(decode(foreign.as_bytes()).unwrap().logins().is_empty());
+    let damaged = text.replacen("\"corp\":\"", "\"corp\":\"*", 1);
+    assert!(decode(damaged.as_bytes()).unwrap().logins().is_empty());
 }
 
 #[test]

@@ -75,6 +75,9 @@ impl Trouble {
             StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "MethodNotAllowed"),
             StatusCode::REQUEST_TIMEOUT => ("timeout", "RequestTimeout"),
             StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "PayloadTooLarge"),
+            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                ("too-large", "RequestHeaderTooLarge")
+            }
             StatusCode::SERVICE_UNAVAILABLE => ("unavailable", "Unavailable"),
             _ => ("error", "Error"),
         };

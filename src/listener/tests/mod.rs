@@ -4,6 +4,7 @@ mod access;
 mod cold;
 mod huawei;
 mod life;
+mod malformed;
 mod metadata;
 mod protocols;
 mod refusals;

@@ -3,10 +3,15 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use credvend::clock::{Clock as _, SystemClock};
+use credvend::emulator::Decision;
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::manager::Manager;
-use super::site::{Daemon, Site, assumed, base, socket};
+use super::site::{Daemon, SOON, Site, assumed, base, eventually, socket};
 use crate::support::CANARY;
 use credvend::emulator::{Fault, FaultKind};
 
@@ -154,6 +159,113 @@ async fn what_was_forgotten_or_redefined_does_not_come_back() {
     second.logs("ready").await;
     site.role_becomes("app", "none", "retrying").await;
     site.role_becomes("batch", "none", "retrying").await;
+}
+
+/// A login that is never written to a disk, and two roles behind it.
+fn configure_login(site: &Site) {
+    let role = |name: &str| {
+        format!(
+            "[role.{name}.provider.huawei-identity-center]\nlogin = \"corp\"\n\
+             account-id = \"0a1b2c3d4e5f60718293a4b5c6d7e8f0\"\npermission-set = \"{name}\"\n"
+        )
+    };
+    let text = [
+        base(),
+        "[login.corp.huawei-identity-center]\nstart-url = \"{cloud}/portal/start\"\n\
+         region = \"cn-north-4\"\noidc-endpoint = \"{cloud}\"\n\
+         portal-endpoint = \"{cloud}\"\nstate = \"memory\"\n"
+            .to_owned(),
+        role("read-only"),
+        role("admin"),
+        socket("app", &["read-only", "admin"]),
+    ]
+    .concat();
+    site.configure(&text);
+}
+
+/// Somebody signs in with the command line.
+async fn sign_in(site: &Site) {
+    let approved = eventually("somebody waits for an approval", SOON, async || {
+        let waiting = site
+            .cloud
+            .state
+            .with_portal(|portal| portal.waiting(SystemClock.boot()).pop())?;
+        Some(site.cloud.state.decide(&waiting, Decision::Approve))
+    });
+    let (said, approved) = tokio::join!(site.says(&["login", "corp"], 0), approved);
+    assert!(approved && said.contains("signed in to corp"), "{said}");
+}
+
+/// The secrets of the login in the newest state the manager keeps.
+fn kept_secrets(manager: &Manager) -> Option<Vec<String>> {
+    let (_, path) = manager.hand_over_state();
+    let state: Value = serde_json::from_slice(&fs::read(path).ok()?).unwrap();
+    let document = BASE64_STANDARD
+        .decode(state["logins"]["corp"].as_str()?)
+        .unwrap();
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    let secrets = [
+        &document["session"]["token"],
+        &document["session"]["refresh_token"],
+        &document["client"]["secret"],
+    ];
+    let texts = secrets.iter().filter_map(|it| it.as_str());
+    Some(texts.map(ToOwned::to_owned).collect())
+}
+
+#[tokio::test]
+async fn a_sign_in_in_memory_outlives_a_crash_and_ends_with_a_logout() {
+    let site = Site::new();
+    configure_login(&site);
+    let manager = Manager::start(site.dir());
+    let mut first = launch(&site, &manager);
+    manager.told("READY=1", 0).await;
+    sign_in(&site).await;
+    for role in ["read-only", "admin"] {
+        site.role_becomes(role, "fresh", "idle").await;
+    }
+    let secrets = eventually("the manager keeps the session", SOON, async || {
+        kept_secrets(&manager).filter(|it| it.len() >= 2)
+    })
+    .await;
+    first.signal(Signal::KILL);
+    first.end().await;
+    let mut written = first.log();
+
+    let before = manager.count();
+    let mut second = relaunch(&site, &manager);
+    manager.told("READY=1", before).await;
+    assert_eq!(site.status().await["logins"][0]["state"], "signed-in");
+    // Not what was held: dropped, it can only come back by the session.
+    let held = site.set("app", "admin").await;
+    site.says(&["forget", "admin"], 0).await;
+    site.role_becomes("admin", "fresh", "idle").await;
+    let anew = site.set("app", "admin").await;
+    assert_ne!(anew["access_key_id"], held["access_key_id"]);
+    site.says(&["refresh", "read-only"], 0).await;
+
+    site.says(&["logout", "corp"], 0).await;
+    let left = kept_secrets(&manager).unwrap();
+    assert!(!left.contains(&secrets[0]), "gone before we said so");
+    second.signal(Signal::KILL);
+    second.end().await;
+    written.push_str(&second.log());
+    let before = manager.count();
+    let third = relaunch(&site, &manager);
+    manager.told("READY=1", before).await;
+    assert_eq!(site.status().await["logins"][0]["state"], "needs-login");
+    written.push_str(&third.log());
+
+    for secret in &secrets {
+        assert!(!written.contains(secret), "a log holds a secret");
+        for entry in fs::read_dir(site.dir()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+                assert!(!text.contains(secret), "{} holds it", path.display());
+            }
+        }
+    }
 }
 
 #[tokio::test]

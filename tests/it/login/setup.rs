@@ -10,7 +10,7 @@ use credvend::config;
 use credvend::config::model::Config;
 use credvend::credentials::Obtained;
 use credvend::emulator::{Decision, Emulator, EmulatorConfig, Running};
-use credvend::login::{Login, Logins, SignIn, Stage};
+use credvend::login::{Login, Logins, Shelf, SignIn, Stage};
 use credvend::observe::audit::Peer;
 use credvend::observe::metrics::Metrics;
 use credvend::provider::error::ProviderError;
@@ -108,15 +108,21 @@ impl World {
 
     /// Everything anew from this configuration, as after a restart.
     pub(crate) fn parts(&self, config: &str) -> Parts {
+        self.parts_with(config, Arc::default())
+    }
+
+    /// The same with what memory kept of an earlier one.
+    pub(crate) fn parts_with(&self, config: &str, kept: Arc<Shelf>) -> Parts {
         let path = self.write("config.toml", config);
         let config = load(&path);
         let clock = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new());
-        let logins = Arc::new(Logins::new(
+        let logins = Logins::new(
             clock.clone(),
             Arc::clone(&metrics),
             config.daemon.state_directory.clone(),
-        ));
+        );
+        let logins = Arc::new(logins.keeping_in(kept));
         let context = BuildContext::new(
             clock,
             config.keys.clone(),
