@@ -64,9 +64,15 @@ def java(kind):
     return Command("java", ["java", *small, f"@{CACHE / 'java/arguments'}", "Client", kind])
 
 
+def rust():
+    # It takes whatever the environment says, so there is but one kind.
+    return Command("rust", [str(CACHE / "rust/debug/client")])
+
+
 def pinned(manifest, package):
     """The version that one of the manifests asks for."""
-    pattern = re.escape(package) + r'(?:"?: "|==| v|</artifactId><version>)([0-9][^"<\s]*)'
+    between = r'(?:"?: "|==| v|</artifactId><version>| = \{ version = "=)'
+    pattern = re.escape(package) + between + r'([0-9][^"<\s]*)'
     return re.search(pattern, (HERE / manifest).read_text()).group(1)
 
 
@@ -74,6 +80,7 @@ pip = importlib.metadata.version
 npm = functools.partial(pinned, "node/package.json")
 module = functools.partial(pinned, "go/go.mod")
 maven = functools.partial(pinned, "java/pom.xml")
+crate = functools.partial(pinned, "rust/Cargo.toml")
 
 
 class Maker:

@@ -18,9 +18,10 @@ restarted, the cloud being away, on the sockets and sets it inherits (restart).
 
 *Session* is how long its sets lived: short enough that it had to ask again, long enough for its
 own window. Tools that live for one command were run over and over, and judged by the signature of
-their call. boto3 with sets of an hour was given a clock 42 minutes ahead; sets that have less than
-25 minutes left it would use for longer than they live. Tencent's Java client fetches once per
-getter, so that a set may change between two of them: where it did, its keys were read again.
+their call, as were SDKs that show nobody their keys. boto3 with sets of an hour was given a clock
+42 minutes ahead; sets that have less than 25 minutes left it would use for longer than they live.
+Tencent's Java client fetches once per getter, so that a set may change between two of them: where
+it did, its keys were read again.
 
 """
 

@@ -5,7 +5,8 @@ import re
 import subprocess
 
 from harness import CREDVEND
-from pairs import CACHE, REGION, SCRIPTS, Maker, go, java, maven, module, node, npm, pip, python
+from pairs import CACHE, REGION, SCRIPTS, Maker
+from pairs import crate, go, java, maven, module, node, npm, pip, python, rust
 from world import TASKS
 
 
@@ -68,6 +69,8 @@ class Table(Maker):
         yield self.lasting(name, version, protocol, file, java("aws1-container"), app)
         name, version = "AWS Java v2", maven("auth")
         yield self.lasting(name, version, protocol, file, java("aws2-container"), app)
+        name, version = "aws-sdk-rust", crate("aws-config")
+        yield self.lasting(name, version, protocol, file, rust(), brief, **short, witnessed=True)
         yield self.per_command("awscli", pip("awscli"), protocol, file, awscli, app)
         yield self.per_command("rclone", rclone_version(), protocol, value, rclone, variables)
 
@@ -93,6 +96,8 @@ class Table(Maker):
         yield self.lasting(name, version, protocol, way, node("aws-instance"), **brief)
         version = maven("auth")
         yield self.lasting("AWS Java v2", version, protocol, way, java("aws2-instance"), **brief)
+        name, version = "aws-sdk-rust", crate("aws-config")
+        yield self.lasting(name, version, protocol, way, rust(), REGION, **brief, witnessed=True)
         version = maven("minio")
         yield self.lasting("minio-java", version, protocol, way, java("minio-iam"), **brief)
         yield self.per_command("awscli", pip("awscli"), protocol, way, awscli, **brief)

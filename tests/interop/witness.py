@@ -1,7 +1,7 @@
 """Where tools that live for one command send their request: a server that tells which keys signed.
 
 A tool shows nobody its credentials, so its signature is checked here, against the sets that the
-daemon has served: TC3-HMAC-SHA256 as Tencent's tools sign, AWS4-HMAC-SHA256 as S3's do.
+daemon has served: TC3-HMAC-SHA256 as Tencent's tools sign, AWS4-HMAC-SHA256 as S3's and STS's do.
 """
 
 import contextlib
@@ -18,6 +18,12 @@ S3_ANSWER = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<ListAllMyBucketsResult>'
     b"<Owner><ID>0</ID><DisplayName>interop</DisplayName></Owner><Buckets></Buckets>"
     b"</ListAllMyBucketsResult>"
+)
+STS_ANSWER = (
+    b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+    b"<GetCallerIdentityResult><Arn>arn:aws:sts::100000000001:assumed-role/app/interop</Arn>"
+    b"<UserId>A:interop</UserId><Account>100000000001</Account></GetCallerIdentityResult>"
+    b"<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
 )
 TENCENT_ANSWER = {"Response": {"AccountId": "100000000001", "Type": "CAMRole", "RequestId": "r"}}
 
@@ -88,7 +94,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 found = {"error": f"an unusable request: {type(error).__name__}: {error}"}
             self.server.seen.append(found)
         is_tencent = "X-TC-Action" in self.headers
-        content = json.dumps(TENCENT_ANSWER).encode() if is_tencent else S3_ANSWER
+        amazon = STS_ANSWER if body.startswith(b"Action=GetCallerIdentity&") else S3_ANSWER
+        content = json.dumps(TENCENT_ANSWER).encode() if is_tencent else amazon
         self.send_response(200)
         self.send_header("Content-Type", "application/json" if is_tencent else "application/xml")
         self.send_header("Content-Length", str(len(content)))
