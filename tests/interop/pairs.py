@@ -39,8 +39,8 @@ class Pair:
 
     @property
     def speaks_http(self):
-        """Otherwise a program of ours does, or nobody."""
-        return self.protocol != "process"
+        """Otherwise a program of ours does, or the daemon writes a file."""
+        return self.protocol not in ("process", "command", "sink")
 
     @property
     def is_pinned(self):

@@ -15,7 +15,9 @@ the sockets and sets it inherits (restart). In both absences each client got key
 answer, after the cloud was gone and before it came back.
 
 What each sends for its first keys is in `tests/it/fixtures/clients`, recorded; every run compares
-it with what the client sends now, and `cargo test` replays it without the clients.
+it with what the client sends now, and `cargo test` replays it without the clients. Those of
+*process*, *sink* and *command* send nothing: they run `credvend get`, or read a file that the
+daemon keeps up to date.
 
 *Session* is how long its sets lived: short enough that it had to ask again, long enough for its
 own window. Tools that live for one command were run over and over, and judged by the signature of

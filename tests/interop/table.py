@@ -44,13 +44,10 @@ class Table(Maker):
         yield self.lasting(f"{sdk}-nodejs", version, protocol, way, node("tencent-metadata"))
         yield self.lasting("line parser as in cosfs", "-", protocol, way, python("cosfs-lines"))
 
-        def tccli(address):
-            line = [str(SCRIPTS / "tccli"), "sts", "GetCallerIdentity", "--use-cvm-role"]
-            return [*line, "--region", "ap-guangzhou", "--endpoint", f"http://{address}"], {}
-
+        by_role = lambda address: tccli(address, "--use-cvm-role")
         version = pip("tccli")
-        yield self.per_command("tccli", version, protocol, "--use-cvm-role", tccli)
-        yield self.per_command("tccli", version, protocol, by_proxy, tccli, proxy(address))
+        yield self.per_command("tccli", version, protocol, "--use-cvm-role", by_role)
+        yield self.per_command("tccli", version, protocol, by_proxy, by_role, proxy(address))
 
     def container(self):
         """`AWS_CONTAINER_CREDENTIALS_FULL_URI`, with a token by file or by value."""
@@ -162,6 +159,29 @@ class Table(Maker):
         )
         yield self.per_command("awscli", pip("awscli"), protocol, way, awscli, files=app)
 
+    def files(self):
+        """Files that the daemon keeps up to date, and a shell that evaluates what it prints."""
+        home = self.world.daemon.home
+        at_home = {"HOME": str(home)}
+        version, protocol = pip("tccli"), "sink"
+        yield self.per_command("tccli", version, protocol, "tccli-profile", tccli, at_home)
+        yield self.per_command(
+            "awscli", pip("awscli"), protocol, "aws-credentials", awscli, at_home
+        )
+
+        def shell(script):
+            def command(address):
+                line, more = tccli(address)
+                return ["sh", "-c", f'{script}; exec "$@"', "sh", *line], more
+
+            return command
+
+        unit = shell(f"set -a; . {home}/app.env")
+        yield self.per_command("tccli", version, protocol, "env-file", unit)
+        get = f"{CREDVEND} --config {self.world.daemon.config} get app --format env"
+        evaluated = shell(f'set -a; eval "$({get})"')
+        yield self.per_command("tccli", version, "command", "get --format env", evaluated)
+
     def huawei(self):
         """The metadata address, and the container pair of variables."""
         protocol, way, brief = "huawei", "169.254.169.254", {"role": "brief"}
@@ -223,6 +243,11 @@ def java_proxy(address):
     return {"JAVA_TOOL_OPTIONS": f"-Dhttp.proxyHost={host} -Dhttp.proxyPort={port}"}
 
 
+def tccli(address, *more):
+    line = [str(SCRIPTS / "tccli"), "sts", "GetCallerIdentity", "--region", "ap-guangzhou"]
+    return [*line, "--endpoint", f"http://{address}", *more], {}
+
+
 def awscli(address):
     line = [str(SCRIPTS / "aws"), "s3api", "list-buckets", "--region", "us-east-1"]
     return [*line, "--endpoint-url", f"http://{address}"], {}
@@ -252,7 +277,7 @@ def rclone_version():
 def pairs(world):
     """All of them, whether their part is installed or not."""
     table = Table(world)
-    groups = (table.tencent, table.container, table.process, table.instance)
+    groups = (table.tencent, table.container, table.instance, table.process, table.files)
     groups += (table.huawei, table.huawei_by_proxy, table.alibaba)
     return [pair for group in groups for pair in group()]
 

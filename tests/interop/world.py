@@ -42,6 +42,12 @@ LISTENERS = {
         ["app", "brief"],
     ),
 }
+# Below the home directory of whoever reads them.
+SINKS = {
+    "tccli-profile": ".tccli/default.credential",
+    "aws-credentials": ".aws/credentials",
+    "env-file": "app.env",
+}
 TASKS = "http://127.0.0.1:9472"
 # Stands before the listener `relayed`, for clients that speak to a service without tokens.
 RELAY = "127.0.0.1:9477"
@@ -110,6 +116,10 @@ class Daemon:
         self.config = self.directory / "config.toml"
         self.socket = self.directory / "app.sock"
         self.token = self.directory / "tasks.token"
+        # Of somebody whose programs only read files.
+        self.home = self.directory / "home"
+        for path in SINKS.values():
+            (self.home / path).parent.mkdir(parents=True, exist_ok=True)
         self.log = open(self.directory / "daemon.log", "ab")
         self.process = None
         self.manager = Manager(self.directory)
@@ -154,6 +164,8 @@ class Daemon:
             f'[listener.local]\naddress = "unix:{self.socket}"\nprotocols = ["native"]\n'
             f"roles = {json.dumps(list(SESSIONS))}"
         )
+        for kind, path in SINKS.items():
+            parts.append(f'[sink.{kind}.{kind}]\nrole = "app"\npath = "{self.home}/{path}"')
         self.config.write_text("\n\n".join(parts) + "\n")
 
     def start(self):
