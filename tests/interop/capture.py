@@ -82,7 +82,7 @@ def segment(packet):
 
 
 class Capture:
-    """The streams of one network namespace, from its making on."""
+    """The streams of one network namespace, until it is closed."""
 
     def __init__(self, watched):
         """`watched` are pairs of address and port."""
@@ -96,10 +96,25 @@ class Capture:
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(IPV4))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self.socket.bind(("lo", IPV4))
-        threading.Thread(target=self.receive, daemon=True).start()
+        self.ended = False
+        self.thread = threading.Thread(target=self.receive, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended = True
+        self.mark()  # wakes the reader
+        self.thread.join(timeout=PATIENCE)
+        self.socket.close()
+        self.marker.close()
+
+    def mark(self):
+        self.marker.sendto(b"mark", self.marker.getsockname())
 
     def receive(self):
-        while True:
+        while not self.ended:
             packet, (_, _, kind, *_) = self.socket.recvfrom(LONGEST)
             if kind != socket.PACKET_HOST:
                 continue
@@ -127,7 +142,7 @@ class Capture:
         """Until everything was read that had been sent by now: what we send ourselves is last."""
         with self.lock:
             wanted = self.marks + 1
-            self.marker.sendto(b"mark", self.marker.getsockname())
+            self.mark()
             if not self.seen_mark.wait_for(lambda: self.marks >= wanted, PATIENCE):
                 raise TimeoutError("the capture does not see its own packets")
         _, dropped = struct.unpack(

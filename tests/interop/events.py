@@ -78,6 +78,7 @@ class Events:
         if not self.is_away():
             raise RuntimeError("the emulator was back before its outage was over")
         self.windows[name] = (began, ended)
+        print(f"{name}: answers counted from {ended - began:.1f} s without a cloud", flush=True)
 
     def is_away(self):
         """An outage that nobody noticed would prove nothing."""

@@ -55,19 +55,22 @@ def started(checks, found):
     return runnings
 
 
-def first_keys(checks, runnings, served, capture, treat):
+def first_keys(checks, runnings, served, treat):
     """Asks each alone, and hands what it sent to `treat`."""
-    for running in runnings:
 
-        def claim(pair=running.pair, running=running):
-            requests = capture.during(running.ask)
-            served.read(pair.role)  # so that the record of all sets has what it got
-            if wrong := running.polls[-1].verdict(served.sets, pair.role, 0):
-                raise AssertionError(wrong)
-            if pair.speaks_http:
-                treat(pair, requests)
+    def claim(running, pair, capture):
+        requests = capture.during(running.ask)
+        served.read(pair.role)  # so that the record of all sets has what it got
+        if wrong := running.polls[-1].verdict(served.sets, pair.role, 0):
+            raise AssertionError(wrong)
+        if pair.speaks_http:
+            treat(pair, requests)
 
-        checks.check(f"{running.pair.name}: its requests", claim)
+    with Capture(asked_by_clients()) as capture:
+        for running in runnings:
+            pair = running.pair
+            what = "its requests" if pair.speaks_http else "its first keys"
+            checks.check(f"{pair.name}: {what}", lambda: claim(running, pair, capture))
 
 
 def signed_calls(checks, cloud, runnings):
@@ -101,8 +104,8 @@ def no_strays(recorder, found):
         raise AssertionError(f"{names}: there is no such pair; `--record` takes them away")
 
 
-def record(checks, recorder, found, runnings, served, capture, whole):
-    first_keys(checks, runnings, served, capture, recorder.write)
+def record(checks, recorder, found, runnings, served, whole):
+    first_keys(checks, runnings, served, recorder.write)
     if whole:
         for path in recorder.strays(found):
             path.unlink()
@@ -136,14 +139,13 @@ def run(checks, options, stack):
     if not chosen:
         return
     recorder = Recorder(RECORDINGS, daemon.token.read_text())
-    capture = Capture(asked_by_clients())
     runnings = started(checks, installed(chosen))
     for running in runnings:
         stack.callback(running.close)
     if options.record:
-        record(checks, recorder, found, runnings, served, capture, not options.words)
+        record(checks, recorder, found, runnings, served, not options.words)
         return
-    first_keys(checks, runnings, served, capture, recorder.compare)
+    first_keys(checks, runnings, served, recorder.compare)
     checks.check("recordings of clients that are no more", lambda: no_strays(recorder, found))
     table = prove(checks, cloud, daemon, served, runnings)
     if options.write_docs and not checks.failed and not options.words:
