@@ -87,15 +87,16 @@ def signed_calls(checks, cloud, runnings):
 
 
 def chosen_by(checks, words, found):
-    """Only pairs with such a word; none at all is a mistake of whoever named it."""
-    chosen = [pair for pair in found if not words or any(word in pair.name for word in words)]
-    if not chosen:
+    """Only pairs with such a word; a word that none has is a mistake of whoever gave it."""
+    strange = [word for word in words if not any(word in pair.name for pair in found)]
 
-        def nothing():
-            raise LookupError(f"no client's name has {' or '.join(words)} in it")
+    def each_known():
+        if strange:
+            raise LookupError(f"no installed client's name has {' or '.join(strange)} in it")
 
-        checks.check("the matrix", nothing)
-    return chosen
+    if words:
+        checks.check("the words given", each_known)
+    return [pair for pair in found if not words or any(word in pair.name for word in words)]
 
 
 def no_strays(recorder, found):
@@ -135,11 +136,11 @@ def run(checks, options, stack):
     served = stack.enter_context(Served(daemon.socket))
     stack.enter_context(relay(RELAY, LISTENERS["relayed"][0]))
     found = pairs(World(daemon, served, stack))
-    chosen = chosen_by(checks, options.words, found)
-    if not chosen:
+    chosen = chosen_by(checks, options.words, installed(found))
+    if checks.failed:
         return
     recorder = Recorder(RECORDINGS, daemon.token.read_text())
-    runnings = started(checks, installed(chosen))
+    runnings = started(checks, chosen)
     for running in runnings:
         stack.callback(running.close)
     if options.record:

@@ -51,7 +51,6 @@ SINKS = {
 TASKS = "http://127.0.0.1:9472"
 # Stands before the listener `relayed`, for clients that speak to a service without tokens.
 RELAY = "127.0.0.1:9477"
-METRICS = "http://127.0.0.1:9471/metrics"
 
 # Session lengths, in seconds. Long enough for the clients' own windows (COS Java takes 30 s of
 # life for none), short enough that the ones with small windows ask again within a minute.
