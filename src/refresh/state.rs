@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::adopt::Verdict;
-
+use super::adopt::{self, Verdict};
 use super::show::{self, Shown};
 use crate::clock::{BootTime, jumps};
 use crate::credentials::CredentialSet;
@@ -13,7 +12,8 @@ use crate::provider::error::{Class, ProviderError};
 use crate::schedule::{self, Plan, Tuning};
 use crate::store::{Failure, Refresh, Role, Snapshot, View};
 
-/// A cold role starts an attempt on demand, but not more often than this.
+/// A cold role starts an attempt on demand, but not more often than this. Nor before the end of a
+/// pause that the cloud has named: clients that poll do not overrule it.
 const DEMAND_PAUSE: Duration = Duration::from_secs(2);
 
 /// Both clocks, read together.
@@ -40,6 +40,8 @@ pub struct State {
     pub due: BootTime,
     /// When the last attempt started.
     pub last_start: Option<BootTime>,
+    /// The end of the pause that a throttling cloud asked for.
+    not_before: Option<BootTime>,
     failure: Option<Failure>,
     failures: u32,
     /// Whether the last attempt failed, which lets the margin go early.
@@ -85,6 +87,7 @@ impl State {
             },
             due: at.now,
             last_start: None,
+            not_before: None,
             failure: None,
             failures: 0,
             last_failed: false,
@@ -118,6 +121,13 @@ impl State {
     #[must_use]
     pub fn set(&self) -> Option<&CredentialSet> {
         self.current.as_ref().map(|current| &*current.set)
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn shared_set(&self) -> Option<Arc<CredentialSet>> {
+        let current = self.current.as_ref();
+        current.map(|current| Arc::clone(&current.set))
     }
 
     /// Real life left; `None` if nothing valid is held.
@@ -178,16 +188,18 @@ impl State {
     pub fn demanded(&mut self, now: BootTime) {
         if self.refresh == Refresh::Resting {
             self.refresh = Refresh::Idle;
+            // What fell due while it rested is due now, and was not slept through.
+            self.due = self.due.max(now);
         }
         if self.remaining(now).is_none() && !self.refresh.needs_somebody() {
-            let earliest = self
-                .last_start
-                .map_or(now, |start| (start + DEMAND_PAUSE).max(now));
-            self.due = self.due.min(earliest);
+            let pause = self.last_start.map(|start| start + DEMAND_PAUSE);
+            let earliest = [pause, self.not_before].into_iter().flatten().max();
+            let earliest = earliest.unwrap_or(now).max(now);
+            self.due = self.due.min(earliest).max(now);
         }
     }
 
-    /// An attempt brought something that may be served.
+    /// An attempt went well, whether or not it brought another set.
     pub fn succeeded(
         &mut self,
         role: &Role,
@@ -200,14 +212,32 @@ impl State {
         self.failure = None;
         self.failures = 0;
         self.last_failed = false;
+        self.not_before = None;
         self.last_success = Some(at.wall);
+        let (_, mints) = timing;
         match verdict {
             Verdict::Adopt(set) => self.adopt(role, set, timing, draw, at),
-            Verdict::Repeat => {
+            Verdict::Shorter { lifetime, .. } if mints => {
+                self.due = self.due_for_shorter(lifetime, at.now);
+            }
+            // Another set may come at any time.
+            Verdict::Repeat | Verdict::Shorter { .. } => {
                 let remaining = self.remaining(at.now).unwrap_or_default();
                 self.due = at.now + schedule::repeat_pause(remaining);
             }
         }
+    }
+
+    /// Sessions are shorter now than the one that is held: when the next of them would outlive it,
+    /// and not before its replacement was planned.
+    fn due_for_shorter(&self, lifetime: Duration, now: BootTime) -> BootTime {
+        let soonest = now + schedule::shortest_pause(lifetime);
+        self.current.as_ref().map_or(soonest, |current| {
+            let planned = current.set.obtained_at + current.plan.due_age;
+            adopt::worth_replacing_at(&current.set, lifetime)
+                .max(planned)
+                .max(soonest)
+        })
     }
 
     /// A set that was adopted before this process began: it is held as if nothing had ended.
@@ -283,16 +313,20 @@ impl State {
         let (refresh, pause) = match error.class {
             Class::Throttled {
                 retry_after: Some(asked),
-            } => (
-                Refresh::Retrying,
-                schedule::retry_after(asked, own(true), remaining),
-            ),
+            } => {
+                let named = schedule::honoured(asked, remaining);
+                self.not_before = Some(at.now + named);
+                (Refresh::Retrying, named.max(own(true)))
+            }
             Class::Throttled { retry_after: None } => (Refresh::Retrying, own(true)),
-            Class::Transient
-            | Class::Clock { .. }
-            | Class::StaleSource
-            | Class::SourceUnavailable => (Refresh::Retrying, own(false)),
-            Class::DurationTooLong | Class::Final => (Refresh::Failing, schedule::FAILING_PAUSE),
+            Class::Transient | Class::Clock { .. } | Class::SourceUnavailable => {
+                (Refresh::Retrying, own(false))
+            }
+            // What is stale was replaced already, if that was possible: a changed file or source
+            // is heard of.
+            Class::DurationTooLong | Class::Final | Class::StaleSource => {
+                (Refresh::Failing, schedule::FAILING_PAUSE)
+            }
             Class::NeedsLogin => (Refresh::NeedsLogin, schedule::FAILING_PAUSE),
         };
         let (refresh, pause) = match with_source {
@@ -328,6 +362,7 @@ impl State {
     /// tried again at once, since somebody may just have repaired it.
     pub fn retune(&mut self, timing: (Tuning, bool), lazy: bool, now: BootTime) {
         let (tuning, mints) = timing;
+        self.not_before = None;
         if let Some(current) = &mut self.current {
             current.plan = Plan::new(current.set.lifetime(), tuning, mints, current.draw);
         }

@@ -5,7 +5,7 @@
 //! hundred roles that rotate at once cost a few states and not two hundred.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
@@ -17,6 +17,7 @@ use crate::daemon::roles::{Managed, Roles};
 use crate::login::Shelf;
 use crate::name::Name;
 use crate::refresh::state::Moment;
+use crate::store::Snapshot;
 
 /// Least time between two states, unless somebody waits for one.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,10 +27,20 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Enough of a state to see that another would be the same.
 #[derive(Debug)]
 struct Summary {
-    /// Role, fingerprint, generation.
-    sets: Vec<(Name, String, u64)>,
+    sets: Vec<SetSummary>,
     /// A changed document is another one.
     logins: Logins,
+}
+
+/// Whatever of a set's entry can change: a dropped margin or a stepped clock changes how the same
+/// set is shown, and has to outlive a restart, too.
+#[derive(Debug, Eq, PartialEq)]
+struct SetSummary {
+    role: Name,
+    fingerprint: String,
+    generation: u64,
+    real_expiry: SystemTime,
+    margin_dropped: bool,
 }
 
 impl PartialEq for Summary {
@@ -123,7 +134,7 @@ impl Keeper {
         let summary = Summary {
             sets: views
                 .iter()
-                .map(|(managed, held, _)| summary(managed, held.set.generation))
+                .map(|(managed, held, _)| summary(managed, held))
                 .collect(),
             logins: self.shelf.documents(),
         };
@@ -150,7 +161,13 @@ impl Keeper {
     }
 }
 
-fn summary(managed: &Managed, generation: u64) -> (Name, String, u64) {
+fn summary(managed: &Managed, held: &Snapshot) -> SetSummary {
     let config = &managed.config;
-    (config.name.clone(), config.fingerprint.clone(), generation)
+    SetSummary {
+        role: config.name.clone(),
+        fingerprint: config.fingerprint.clone(),
+        generation: held.set.generation,
+        real_expiry: held.real_expiry,
+        margin_dropped: held.margin.is_zero(),
+    }
 }

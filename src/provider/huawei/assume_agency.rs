@@ -109,6 +109,7 @@ impl AssumeAgency {
             source.read().map_err(|error| {
                 ProviderError::new(Class::Final, format!("the {what} cannot be read"))
                     .caused_by(error)
+                    .not_sent()
             })
         };
         let code = self.mfa.as_ref().map(|(_, code)| read("token code", code));
@@ -211,9 +212,15 @@ impl Provider for AssumeAgency {
         self.sts.identity_call()
     }
 
-    fn reread_source(&self) {
-        self.signer.reread();
-        self.secrets().for_each(|source| source.forget());
+    fn reread_source(&self) -> bool {
+        let keys_differ = self.signer.reread();
+        // Each is read again, whatever the others are.
+        self.secrets()
+            .fold(keys_differ, |differs, source| source.reread() || differs)
+    }
+
+    fn reset_ladder(&self) {
+        self.ladder.reset();
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {
