@@ -126,6 +126,16 @@ pub fn shown_at_least(lifetime: Duration, configured_ahead: Option<Duration>) ->
     ahead(lifetime, configured_ahead).saturating_sub(margin(lifetime) + reserve(lifetime))
 }
 
+/// If a replacement may come only when its predecessor looks expired: how much `refresh-ahead` has
+/// to exceed. `None` if all is well.
+#[must_use]
+pub fn too_late(lifetime: Duration, configured_ahead: Option<Duration>) -> Option<Duration> {
+    let least = margin(lifetime) + reserve(lifetime);
+    configured_ahead
+        .filter(|ahead| *ahead <= least)
+        .map(|_| least)
+}
+
 /// Time that one refresh may take: `max(L/60, 15s)`.
 fn reserve(lifetime: Duration) -> Duration {
     (lifetime / 60).max(15 * SECOND)
@@ -233,6 +243,17 @@ mod tests {
         let hour = Duration::from_hours(1);
         assert_eq!(ahead(hour, Some(20 * MINUTE)), 20 * MINUTE);
         assert_eq!(ahead(hour, Some(59 * MINUTE)), 50 * MINUTE);
+    }
+
+    #[test]
+    fn an_ahead_that_comes_too_late_is_known() {
+        let hour = Duration::from_hours(1);
+        assert_eq!(too_late(hour, None), None);
+        assert_eq!(too_late(hour, Some(7 * MINUTE)), None);
+        // 5 min of margin and 1 min for the refresh itself
+        for ahead in [Duration::ZERO, MINUTE, 6 * MINUTE] {
+            assert_eq!(too_late(hour, Some(ahead)), Some(6 * MINUTE));
+        }
     }
 
     #[test]

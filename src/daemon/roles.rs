@@ -98,6 +98,9 @@ impl Roles {
             config.limits.clone(),
             resolver(&self.sources),
         );
+        // Those of endpoints that are called no more must go; the others are shown again in a moment.
+        self.shared.metrics.upstream_clock_skew.clear();
+        self.show_clock_skews();
         let old = lock(&self.entries).clone();
         let mut new = BTreeMap::new();
         let mut retuned = Vec::new();
@@ -191,7 +194,6 @@ impl Roles {
 
     /// Sets the gauges to what each endpoint's clock showed last.
     pub(super) fn show_clock_skews(&self) {
-        self.shared.metrics.upstream_clock_skew.clear();
         for (endpoint, seconds) in self.context.clock_skews() {
             #[expect(clippy::cast_precision_loss, reason = "an offset fits 52 bits")]
             self.shared

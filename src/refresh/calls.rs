@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::command::Handle;
-use crate::clock::{BootTime, Clock};
+use crate::clock::Clock;
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::name::Name;
 use crate::observe::metrics::{EndpointLabels, Metrics, UpstreamLabels};
@@ -17,8 +17,7 @@ use crate::provider::{BoxFuture, CallSite, Provider};
 
 /// Longest attempt with its ladder, clock and source retries; waiting for the budget excluded.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
-/// Keys younger than this may be refused because they are not known everywhere yet: newer ones
-/// would be no better.
+/// Keys younger than this may be refused because they are not known everywhere yet.
 const SETTLING: Duration = Duration::from_mins(1);
 
 /// Whoever makes upstream calls for one role.
@@ -48,6 +47,8 @@ pub struct Progress {
 struct Corrected {
     clock: bool,
     source: bool,
+    /// The generation of the source that the last call was signed with, if it signs with one.
+    signed_with: Option<u64>,
 }
 
 impl Calls {
@@ -56,6 +57,7 @@ impl Calls {
         let site = self.provider.mint_call();
         let mut corrected = Corrected::default();
         loop {
+            corrected.signed_with = self.source_now().map(|(generation, _)| generation);
             let minted = self.call(&site, progress, || self.provider.provide()).await;
             match minted {
                 Ok(obtained) => return Ok(obtained),
@@ -187,7 +189,10 @@ impl Calls {
                     return Ok(());
                 }
                 match &self.source {
-                    Some(source) => self.renew_source(source, error, progress).await,
+                    Some(source) => {
+                        self.renew(source, corrected.signed_with, error, progress)
+                            .await
+                    }
                     None => Err(error),
                 }
             }
@@ -200,45 +205,42 @@ impl Calls {
         }
     }
 
-    /// The set of another role was refused: has it replaced, once. A set that is only just there
-    /// is given its time; one that came because its predecessor was refused is not replaced again.
-    async fn renew_source(
+    /// The set of another role was refused: has it replaced, once, and if its successor is refused
+    /// too, gives that a moment. Then it is somebody's business, until the source has another.
+    async fn renew(
         &self,
         source: &Handle,
+        signed_with: Option<u64>,
         error: ProviderError,
         progress: &mut Progress,
     ) -> Result<(), ProviderError> {
-        let transient = |error| ProviderError {
-            class: Class::Transient,
-            ..error
-        };
-        let Some((generation, age)) = newest(source, self.clock.boot()) else {
-            return Err(transient(error));
-        };
-        if age < SETTLING {
-            return Err(transient(error));
+        let generation = |now: Option<(u64, Duration)>| now.map(|(generation, _)| generation);
+        let known = generation(self.source_now());
+        if known == signed_with && known != progress.renewed_source {
+            let begun = Instant::now();
+            let left = LONGEST_ATTEMPT.saturating_sub(progress.took);
+            // Whether it went well shows in what the source holds then.
+            let _shows = timeout(left, source.refresh()).await;
+            progress.took += begun.elapsed();
         }
-        if progress.renewed_source == Some(generation) {
-            return Err(error);
-        }
-        let begun = Instant::now();
-        let left = LONGEST_ATTEMPT.saturating_sub(progress.took);
-        // Whether it went well shows in what the source holds then.
-        let _shows = timeout(left, source.refresh()).await;
-        progress.took += begun.elapsed();
-        match newest(source, self.clock.boot()) {
-            Some((now, _)) if now != generation => {
-                progress.renewed_source = Some(now);
+        match self.source_now() {
+            Some((other, _)) if Some(other) != signed_with => {
+                progress.renewed_source = Some(other);
                 Ok(())
             }
+            Some((_, age)) if age < SETTLING => Err(ProviderError {
+                class: Class::Transient,
+                ..error
+            }),
             Some(_) | None => Err(error),
         }
     }
-}
 
-/// What a source holds: its generation, and how old it is.
-fn newest(source: &Handle, now: BootTime) -> Option<(u64, Duration)> {
-    let view = source.role().view();
-    let set = &view.valid(now)?.set;
-    Some((set.generation, now.since(set.obtained_at)))
+    /// What the source holds: its generation, and how old it is.
+    fn source_now(&self) -> Option<(u64, Duration)> {
+        let now = self.clock.boot();
+        let view = self.source.as_ref()?.role().view();
+        let set = &view.valid(now)?.set;
+        Some((set.generation, now.since(set.obtained_at)))
+    }
 }
