@@ -25,7 +25,7 @@ const MOST_HALVINGS: u32 = 6;
 pub struct Budget {
     clock: Arc<dyn Clock>,
     /// The budget of the endpoint, for that of an action.
-    within: Option<Arc<Budget>>,
+    within: Option<Arc<Self>>,
     /// Held by the first in line. Fair: whoever came first is next.
     line: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -184,7 +184,7 @@ impl State {
 
     fn next_free(&self) -> BootTime {
         self.last
-            .map_or(BootTime::default(), |last| last + self.interval())
+            .map_or_else(BootTime::default, |last| last + self.interval())
     }
 
     /// Timers are a little late, which is made up for; time that nobody used is not.
@@ -341,8 +341,8 @@ mod tests {
         };
         let (wide, narrow) = (action(10.0), action(2.0));
         let took = tokio::join!(all_of(&wide, 10), all_of(&narrow, 3));
-        assert!(took.0 >= Duration::from_millis(1000), "{took:?}");
-        assert!(took.1 >= Duration::from_millis(1000), "{took:?}");
+        assert!(took.0 >= SECOND, "{took:?}");
+        assert!(took.1 >= SECOND, "{took:?}");
 
         let slot = narrow.acquire().await;
         narrow.throttled(slot);

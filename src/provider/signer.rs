@@ -75,6 +75,7 @@ impl Signer {
 
     /// Reads the files behind it again. Whether a key is another one now; what becomes of a role
     /// is not known here.
+    #[must_use]
     pub fn reread(&self) -> bool {
         match self {
             Self::Key { id, secret, .. } => {

@@ -184,7 +184,7 @@ mod tests {
     fn adopted(obtained: Obtained, held: Option<&CredentialSet>) -> CredentialSet {
         match judged(obtained, held).unwrap() {
             Verdict::Adopt(set) => set,
-            other => panic!("{other:?}"),
+            other @ (Verdict::Repeat | Verdict::Shorter { .. }) => panic!("{other:?}"),
         }
     }
 
@@ -239,7 +239,7 @@ mod tests {
                 let left = held.remaining(then);
                 assert_eq!(left, lifetime.checked_sub(END_RESOLUTION).unwrap());
             }
-            other => panic!("{other:?}"),
+            other @ (Verdict::Adopt(_) | Verdict::Repeat) => panic!("{other:?}"),
         }
     }
 

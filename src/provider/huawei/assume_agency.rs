@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::answer::Assumed;
 use super::api::{Api, Ask, Operation};
 use super::caller_identity::GET_CALLER_IDENTITY;
-use crate::config::model::{HuaweiAssumeAgency, Source};
+use crate::config::model::{HuaweiAssumeAgency, LONGEST_CHAINED, Source};
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError};
@@ -19,10 +19,6 @@ use crate::provider::service::{Action, Identify as _};
 use crate::provider::signer::Signer;
 use crate::provider::{BoxFuture, CallSite, Provider};
 use crate::secret::Secret;
-
-/// Longest session for a caller that is itself temporary, whatever the agency allows. Source: the
-/// definition of AssumeAgency.
-pub const LONGEST_CHAINED: Duration = Duration::from_hours(1);
 
 const ASSUME_AGENCY: Operation = Operation {
     action: Action {

@@ -182,12 +182,10 @@ async fn a_session_made_shorter_replaces_the_longer_one_when_that_has_as_little_
     ]);
     pass(SECOND).await;
     let reply = running.handle.refresh().await;
-    match &reply {
-        RefreshReply::Unchanged { why, .. } => {
-            assert!(why.contains("sessions of 2400 s"), "{why}");
-        }
-        other => panic!("{other:?}"),
-    }
+    assert!(
+        matches!(&reply, RefreshReply::Unchanged { why, .. } if why.contains("sessions of 2400 s")),
+        "{reply:?}"
+    );
     pass(HOUR + 19 * MINUTE).await;
     assert_eq!(running.calls(), 2, "asked once, and not as in an outage");
     assert_eq!(running.served().as_deref(), Some("AK1"));
