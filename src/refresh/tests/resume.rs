@@ -102,3 +102,23 @@ async fn a_lazy_role_that_nobody_uses_after_a_restart_comes_to_rest() {
     pass(SECOND).await;
     assert_eq!(running.served().as_deref(), Some("AK2"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lazy_role_that_may_have_been_in_use_does_not_rest_within_the_hour() {
+    let clock = Arc::new(TestClock::start());
+    clock.suspend(24 * HOUR);
+    let now = clock.boot();
+    let mut resumed = resumed(false);
+    resumed.set.obtained_at = now - (5 * HOUR + 50 * MINUTE);
+    resumed.set.expires_at = now + (6 * HOUR + 10 * MINUTE);
+    resumed.real_expiry = clock.wall() + (6 * HOUR + 10 * MINUTE);
+    let running = Setup {
+        lazy: true,
+        clock: Some(clock),
+        resumed: Some(resumed),
+        ..Setup::default()
+    }
+    .start([Step::Give("AK2", 12 * HOUR)]);
+    pass(11 * MINUTE).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+}
