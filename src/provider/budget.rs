@@ -8,12 +8,15 @@
 //! An endpoint has one budget for all its calls, and a narrower one for each action within it; a
 //! call takes a slot of both.
 
+mod all;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::clock::{BootTime, Clock, sleep_until};
+pub use all::Budgets;
 
 /// How long a halving lasts before the rate doubles again.
 const PENALTY: Duration = Duration::from_mins(1);
@@ -116,6 +119,12 @@ impl Budget {
         state.recover(self.clock.boot());
         let whole = self.within.as_ref().map_or(f64::INFINITY, |it| it.rate());
         state.rate().min(whole)
+    }
+
+    fn is_halved(&self) -> bool {
+        let mut state = self.state();
+        state.recover(self.clock.boot());
+        state.halvings > 0
     }
 
     /// Another rate from here on, as after a reload. A halving stays in force.

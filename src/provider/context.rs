@@ -8,14 +8,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::BoxFuture;
-use super::budget::Budget;
+use super::budget::{Budget, Budgets};
 use super::endpoint_clock::EndpointClock;
 use super::identity_center::{HoldsSession, Session};
 use super::secrets::{SecretRef, SecretSource};
 use super::signer::Signer;
 use super::upstream::{Clients, HttpClient};
 use crate::clock::Clock;
-use crate::config::model::{CloudLimits, Key, Limits, Source, Upstream};
+use crate::config::model::{Key, Limits, Source, Upstream};
 use crate::credentials::{Cloud, HoldsCredentials};
 use crate::name::Name;
 
@@ -30,7 +30,7 @@ pub struct BuildContext {
     clock: Arc<dyn Clock>,
     clients: Clients,
     configured: Mutex<Configured>,
-    budgets: Mutex<Budgets>,
+    budgets: Arc<Budgets>,
     endpoint_clocks: Mutex<BTreeMap<String, Arc<EndpointClock>>>,
     secrets: Mutex<BTreeMap<SecretRef, Arc<SecretSource>>>,
     logins: Mutex<Option<Logins>>,
@@ -39,17 +39,7 @@ pub struct BuildContext {
 /// What a reload replaces.
 struct Configured {
     keys: BTreeMap<Name, Key>,
-    limits: Limits,
     source_roles: SourceRoles,
-}
-
-/// By cloud and endpoint.
-type Budgets = BTreeMap<(Cloud, String), EndpointBudgets>;
-
-/// What one endpoint gets in all, and within that of each action, by its name in `[limits.*]`.
-struct EndpointBudgets {
-    whole: Arc<Budget>,
-    actions: BTreeMap<&'static str, Arc<Budget>>,
 }
 
 impl BuildContext {
@@ -62,14 +52,10 @@ impl BuildContext {
         source_roles: SourceRoles,
     ) -> Self {
         Self {
+            budgets: Arc::new(Budgets::new(Arc::clone(&clock), limits)),
             clock,
             clients: Clients::default(),
-            configured: Mutex::new(Configured {
-                keys,
-                limits,
-                source_roles,
-            }),
-            budgets: Mutex::default(),
+            configured: Mutex::new(Configured { keys, source_roles }),
             endpoint_clocks: Mutex::default(),
             secrets: Mutex::default(),
             logins: Mutex::default(),
@@ -89,18 +75,11 @@ impl BuildContext {
         limits: Limits,
         source_roles: SourceRoles,
     ) {
-        lock(&self.budgets).retain(|(cloud, _), endpoint| {
-            endpoint.reconfigure(limits.of(*cloud));
-            !endpoint.actions.is_empty()
-        });
+        self.budgets.reconfigure(limits);
         lock(&self.endpoint_clocks).retain(|_, clock| Arc::strong_count(clock) > 1);
         self.clients.prune();
         lock(&self.secrets).retain(|_, source| Arc::strong_count(source) > 1);
-        *lock(&self.configured) = Configured {
-            keys,
-            limits,
-            source_roles,
-        };
+        *lock(&self.configured) = Configured { keys, source_roles };
     }
 
     /// How many seconds each endpoint's clock is ahead of this host's, by its host; those that
@@ -122,19 +101,7 @@ impl BuildContext {
     }
 
     pub(super) fn budget(&self, cloud: Cloud, endpoint: &str, action: &'static str) -> Arc<Budget> {
-        let limits = lock(&self.configured).limits.of(cloud).clone();
-        let mut budgets = lock(&self.budgets);
-        let EndpointBudgets { whole, actions } = budgets
-            .entry((cloud, endpoint.to_owned()))
-            .or_insert_with(|| EndpointBudgets {
-                whole: Arc::new(Budget::new(self.clock(), limits.default)),
-                actions: BTreeMap::new(),
-            });
-        let budget = actions.entry(action).or_insert_with(|| {
-            let own = Budget::new(self.clock(), limits.per_second(action));
-            Arc::new(own.within(Arc::clone(whole)))
-        });
-        Arc::clone(budget)
+        self.budgets.of(cloud, endpoint, action)
     }
 
     pub(super) fn endpoint_clock(&self, endpoint: &str) -> Arc<EndpointClock> {
@@ -196,17 +163,6 @@ impl HoldsSession for NobodySignedIn {
 
     fn refused<'a>(&'a self, _session: &'a Arc<Session>) -> BoxFuture<'a, bool> {
         Box::pin(std::future::ready(false))
-    }
-}
-
-impl EndpointBudgets {
-    fn reconfigure(&mut self, limits: &CloudLimits) {
-        self.actions
-            .retain(|_, budget| Arc::strong_count(budget) > 1);
-        self.whole.set_rate(limits.default);
-        for (action, budget) in &self.actions {
-            budget.set_rate(limits.per_second(action));
-        }
     }
 }
 

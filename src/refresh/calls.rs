@@ -10,9 +10,9 @@ use super::command::Handle;
 use crate::clock::Clock;
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::name::Name;
-use crate::observe::metrics::{EndpointLabels, Metrics, UpstreamLabels};
-use crate::provider::budget::Slot;
+use crate::observe::metrics::Metrics;
 use crate::provider::error::{Class, ProviderError};
+use crate::provider::meter::account;
 use crate::provider::{BoxFuture, CallSite, Provider};
 
 /// Longest attempt with its ladder, clock and source retries; waiting for the budget excluded.
@@ -116,43 +116,8 @@ impl Calls {
             ))
         });
         progress.took += begun.elapsed();
-        self.account(site, slot, result.as_ref().err());
+        account(&self.metrics, site, slot, result.as_ref().err());
         result
-    }
-
-    fn account(&self, site: &CallSite, slot: Option<Slot>, error: Option<&ProviderError>) {
-        let budget = site.budget.as_ref().zip(slot);
-        if error.is_some_and(|error| !error.sent) {
-            if let Some((budget, slot)) = budget {
-                budget.give_back(slot);
-            }
-            return;
-        }
-        if matches!(
-            error.map(|error| error.class),
-            Some(Class::Throttled { .. })
-        ) {
-            let endpoint = EndpointLabels {
-                endpoint: site.endpoint.clone(),
-            };
-            self.metrics
-                .upstream_throttled
-                .get_or_create(&endpoint)
-                .inc();
-            if let Some((budget, slot)) = budget {
-                budget.throttled(slot);
-            }
-        }
-        self.metrics
-            .upstream_calls
-            .get_or_create(&UpstreamLabels {
-                endpoint: site.endpoint.clone(),
-                action: site.action.to_owned(),
-                result: error
-                    .map_or("success", |error| error.class.as_str())
-                    .to_owned(),
-            })
-            .inc();
     }
 
     /// `Ok` if one more try at once is worth while, else the error back.
