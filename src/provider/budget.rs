@@ -8,15 +8,12 @@
 //! An endpoint has one budget for all its calls, and a narrower one for each action within it; a
 //! call takes a slot of both.
 
-mod all;
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::clock::{BootTime, Clock, sleep_until};
-pub use all::Budgets;
 
 /// How long a halving lasts before the rate doubles again.
 const PENALTY: Duration = Duration::from_mins(1);
@@ -121,7 +118,9 @@ impl Budget {
         state.rate().min(whole)
     }
 
-    fn is_halved(&self) -> bool {
+    /// Whether a throttle is still felt.
+    #[must_use]
+    pub fn is_halved(&self) -> bool {
         let mut state = self.state();
         state.recover(self.clock.boot());
         state.halvings > 0

@@ -1,9 +1,9 @@
-//! Which budgets there are: one per endpoint, and within it one per action.
+//! The budgets of all endpoints that are called: one per endpoint, and within it one per action.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Budget;
+use super::budget::Budget;
 use crate::clock::Clock;
 use crate::config::model::{CloudLimits, Limits};
 use crate::credentials::Cloud;
