@@ -2,14 +2,18 @@
 //!
 //! Secrets do not belong in the configuration, but the person who wrote one there by mistake
 //! must not find it in the journal as well. A value is taken out when its key looks like a
-//! secret's, misspelt ones included, and is not a reference; when it looks like an access key
-//! id; when it is a URL with a user name or password. Rather too much than too little.
+//! secret's, misspelt ones included, and is not a reference; when it is an argument of a program;
+//! when it should be the name of something and is neither that nor looks like one; when it looks
+//! like an access key id; when it is a URL with a user name or password. Rather too much than too
+//! little.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::name::Name;
 use crate::provider::secrets::SecretRef;
 
 /// What is shown instead.
@@ -26,6 +30,12 @@ const SPELLINGS: [&str; 6] = [
     "saml-assertion",
     "credential",
 ];
+/// Keys of programs with their arguments.
+const PROGRAMS: [&str; 2] = ["command", "notify"];
+/// Keys whose values are names that stand elsewhere.
+const REFERENCES: [&str; 5] = ["source", "login", "role", "roles", "protocols"];
+/// A secret key has 32 characters and more; few names have so many.
+const LONGEST_SHOWN_NAME: usize = 24;
 /// Keys that look misspelt and are not.
 const OPEN: [&str; 1] = ["socket"];
 /// Tables whose entries are named by the user: the names say nothing about secrets.
@@ -46,6 +56,43 @@ fn is_misspelt(word: &str) -> bool {
             let slips = if right.len() > 5 { 2 } else { 1 };
             strsim::osa_distance(word, right) <= slips
         })
+}
+
+/// What a key says about its value.
+#[derive(Clone, Copy)]
+enum Kind {
+    Open,
+    /// A program and its arguments, which often hold a password.
+    Program,
+    /// The name of a key, role or login, or of a protocol.
+    Reference,
+    Secret,
+}
+
+impl Kind {
+    fn of(key: &str) -> Self {
+        if is_secret_key(key) {
+            Self::Secret
+        } else if is_program_key(key) {
+            Self::Program
+        } else if REFERENCES
+            .iter()
+            .any(|right| strsim::osa_distance(key, right) <= 1)
+        {
+            Self::Reference
+        } else {
+            Self::Open
+        }
+    }
+}
+
+fn is_program_key(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.split(['-', '_', '.']).any(|word| {
+        PROGRAMS
+            .iter()
+            .any(|right| word.contains(right) || strsim::osa_distance(word, right) <= 2)
+    })
 }
 
 /// Whether a text is a reference to a secret and so none itself.
@@ -71,48 +118,108 @@ pub(super) fn quotable(text: &str) -> String {
     short.escape_debug().to_string()
 }
 
-/// The byte ranges of a document to hide, ascending.
-pub(super) fn of_document(root: &DeTable<'_>) -> Vec<Range<usize>> {
-    let mut masks = Vec::new();
+/// A name that leads nowhere as a message may repeat it: somebody may have written a secret where
+/// the name of its key belongs.
+pub(super) fn reference(text: &str) -> String {
+    if is_like_a_name(text) {
+        text.to_owned()
+    } else {
+        STARS.to_owned()
+    }
+}
+
+fn is_like_a_name(text: &str) -> bool {
+    text.len() <= LONGEST_SHOWN_NAME && text.parse::<Name>().is_ok() && !is_secret_value(text)
+}
+
+/// What the user gave names to, in all files.
+pub(super) fn names<'d>(roots: impl Iterator<Item = &'d DeTable<'d>>) -> BTreeSet<&'d str> {
+    let mut names = BTreeSet::new();
+    for (key, value) in roots.flatten() {
+        if NAMED.contains(&key.get_ref().as_ref())
+            && let Some(named) = value.get_ref().as_table()
+        {
+            names.extend(named.keys().map(|name| name.get_ref().as_ref()));
+        }
+    }
+    names
+}
+
+/// The byte ranges of a document to hide, ascending. `names` need not be hidden.
+pub(super) fn of_document(root: &DeTable<'_>, names: &BTreeSet<&str>) -> Vec<Range<usize>> {
+    let mut masks = Masks {
+        names,
+        found: Vec::new(),
+    };
     for (key, value) in root {
         let named = value.get_ref().as_table();
         match named.filter(|_| NAMED.contains(&key.get_ref().as_ref())) {
             Some(named) => {
                 for (name, value) in named {
                     // What is no table is a key that lacks the name before it.
-                    let secret = !value.get_ref().is_table() && is_secret_key(name.get_ref());
-                    collect(value, secret, &mut masks);
+                    let kind = if value.get_ref().is_table() {
+                        Kind::Open
+                    } else {
+                        Kind::of(name.get_ref())
+                    };
+                    masks.collect(value, kind);
                 }
             }
-            None => collect(value, is_secret_key(key.get_ref()), &mut masks),
+            None => masks.collect(value, Kind::of(key.get_ref())),
         }
     }
-    masks.sort_by_key(|mask| mask.start);
-    masks
+    masks.found.sort_by_key(|mask| mask.start);
+    masks.found
 }
 
-fn collect(value: &Spanned<DeValue<'_>>, secret: bool, masks: &mut Vec<Range<usize>>) {
-    match value.get_ref() {
-        DeValue::String(text) => {
-            if (secret && !is_reference(text)) || is_secret_value(text) {
-                masks.push(value.span());
+struct Masks<'n> {
+    names: &'n BTreeSet<&'n str>,
+    found: Vec<Range<usize>>,
+}
+
+impl Masks<'_> {
+    fn collect(&mut self, value: &Spanned<DeValue<'_>>, kind: Kind) {
+        let is_hidden = match value.get_ref() {
+            DeValue::Table(table) => {
+                for (key, value) in table {
+                    let kind = match kind {
+                        Kind::Secret => Kind::Secret,
+                        Kind::Open | Kind::Program | Kind::Reference => Kind::of(key.get_ref()),
+                    };
+                    self.collect(value, kind);
+                }
+                false
             }
-        }
-        DeValue::Table(table) => {
-            for (key, value) in table {
-                collect(value, secret || is_secret_key(key.get_ref()), masks);
+            DeValue::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let kind = match kind {
+                        Kind::Program if index == 0 => Kind::Open,
+                        Kind::Program => Kind::Secret,
+                        Kind::Open | Kind::Reference | Kind::Secret => kind,
+                    };
+                    self.collect(item, kind);
+                }
+                false
             }
+            DeValue::String(text) => self.hides(text, kind),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => matches!(kind, Kind::Secret),
+        };
+        if is_hidden {
+            self.found.push(value.span());
         }
-        DeValue::Array(items) => {
-            for item in items {
-                collect(item, secret, masks);
+    }
+
+    fn hides(&self, text: &str, kind: Kind) -> bool {
+        is_secret_value(text)
+            || match kind {
+                Kind::Open => false,
+                // A program that is no list has its arguments in the same text.
+                Kind::Program | Kind::Secret => !is_reference(text),
+                Kind::Reference => !self.names.contains(text) && !is_like_a_name(text),
             }
-        }
-        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
-            if secret {
-                masks.push(value.span());
-            }
-        }
     }
 }
 
@@ -142,9 +249,19 @@ pub(super) fn by_words(text: &str, line_start: usize, line: &str) -> Option<Rang
             return Some(0..line.len());
         }
     }
-    line.split(['"', '\''])
-        .any(is_secret_value)
+    let values = line.get(words_from..).unwrap_or_default();
+    let is_separator = |c: char| c.is_whitespace() || "\"'=,[]{}".contains(c);
+    (line.split(['"', '\'']).any(is_secret_value) || values.split(is_separator).any(looks_random))
         .then_some(words_from..line.len())
+}
+
+/// Letters and digits in one long word, as keys have them and few other values.
+fn looks_random(word: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'_' | b'-');
+    word.len() > 16
+        && word.bytes().all(is_part)
+        && word.bytes().any(|b| b.is_ascii_digit())
+        && word.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
 /// Where the value behind the first secret-looking word begins.
@@ -155,7 +272,7 @@ fn end_of_first_secret_word(line: &str, from: usize) -> Option<usize> {
         let skipped = rest.find(is_word)?;
         let word = rest.get(skipped..)?.split(|c| !is_word(c)).next()?;
         at += skipped + word.len();
-        if is_secret_key(word) {
+        if is_secret_key(word) || is_program_key(word) {
             let punctuation = line
                 .get(at..)?
                 .find(|c: char| !matches!(c, ' ' | '\t' | '=' | ':'));
@@ -285,6 +402,13 @@ mod tests {
         assert_eq!(shown("secret = [\n  hunter2\n", 11), "***");
         assert_eq!(shown("x = \"\"\"\nhunter2\n", 8), "***");
         assert_eq!(shown("x = 'AKIDabcdefghijk", 0), "***");
+        assert_eq!(shown("source = 0a1B2c3D4e5F6g7H8i9", 0), "***");
+        assert_eq!(shown("source = ops", 0), "source = ops");
+        assert_eq!(shown("notify = [\"/x\", \"hunter2\"", 0), "notify = ***");
+        assert_eq!(
+            shown("[role.a.provider.command]", 0),
+            "[role.a.provider.command]"
+        );
     }
 
     #[test]

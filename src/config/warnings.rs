@@ -1,27 +1,27 @@
 //! What is legal but unwise.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
+mod budgets;
+mod files;
+
 use std::time::Duration;
 
 use super::findings::Findings;
 use super::host::Host;
 use super::listener::metadata_protocol;
-use super::model::{
-    Address, Allow, Config, Listener, Protocol, Provider, Role, Sink, SinkKind, Source,
-};
+use super::model::{Address, Allow, Config, Listener, Protocol, Role, Sink, SinkKind, Source};
 use super::provider::account_of;
 use super::values::spoken;
 use crate::credentials::Cloud;
-use crate::provider::secrets::{SecretRef, SecretSource};
 use crate::schedule::{self, shown_at_least};
+
+pub(super) use files::secrets;
 
 /// Everything unwise about a correct configuration.
 pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
     for role in config.roles.values() {
         timing(role, findings);
         account(role, findings);
-        ca_file(role, findings);
+        files::ca_file(role, findings);
         vended_nowhere(role, config, findings);
     }
     for listener in config.listeners.values() {
@@ -38,39 +38,9 @@ pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
     }
     for sink in config.sinks.values() {
         sinks_of_another_cloud(sink, config, findings);
+        files::open_sink(sink, findings);
     }
-    budgets(config, findings);
-}
-
-/// Secrets that are not to be had from here, or that others can have too.
-pub(super) fn secrets(findings: &Findings<'_>) {
-    for (reference, place) in findings.secrets() {
-        let mode = match &reference {
-            SecretRef::File(path) => std::fs::metadata(path)
-                .ok()
-                .map(|it| it.permissions().mode()),
-            SecretRef::Env(_) | SecretRef::Systemd(_) => None,
-        };
-        if let Err(error) = SecretSource::new(reference.clone()).read() {
-            let cause = std::error::Error::source(&error)
-                .map(|cause| format!(": {cause}"))
-                .unwrap_or_default();
-            findings.warning(
-                &place,
-                format!("a secret cannot be read from here: {error}{cause}"),
-                "what needs it fails until it can be; the rest works".to_owned(),
-            );
-        } else if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
-            findings.warning(
-                &place,
-                format!(
-                    "others can read or change `{reference}`: its mode is {:04o}",
-                    mode & 0o7777
-                ),
-                "make it 0600 or 0400, owned by the daemon's user".to_owned(),
-            );
-        }
-    }
+    budgets::all(config, findings);
 }
 
 fn timing(role: &Role, findings: &Findings<'_>) {
@@ -105,35 +75,13 @@ fn timing(role: &Role, findings: &Findings<'_>) {
 }
 
 fn account(role: &Role, findings: &Findings<'_>) {
-    if let (Some(expected), Some(actual)) =
-        (role.expected_account.as_deref(), account_of(&role.provider))
-        && expected != actual
+    if let (Some(expected), Some(actual)) = (&role.expected_account, account_of(&role.provider))
+        && *expected != actual
     {
         findings.warning_at(
             &[&format!("role.{}.expected-account", role.name)],
             format!("its provider is of account {actual}, so nothing will ever be adopted"),
             "correct one of the two".to_owned(),
-        );
-    }
-}
-
-fn ca_file(role: &Role, findings: &Findings<'_>) {
-    if let Some(path) = &role.provider.sts().upstream.ca_file
-        && let Err(error) = std::fs::File::open(path)
-    {
-        let own = format!(
-            "role.{}.provider.{}.ca-file",
-            role.name,
-            role.provider.kind()
-        );
-        findings.warning_at(
-            &[&own, "upstream.ca-file"],
-            format!(
-                "role `{}` cannot reach its cloud: `{}`: {error}",
-                role.name,
-                path.display()
-            ),
-            None,
         );
     }
 }
@@ -211,30 +159,42 @@ fn short_sessions(listener: &Listener, role: &Role, findings: &Findings<'_>) {
         .iter()
         .filter_map(|protocol| Some((window(*protocol)?, *protocol)))
         .max_by_key(|(window, _)| *window);
-    if let Some((window, protocol)) = longest
-        && shown < window
-    {
+    let Some((window, protocol)) = longest.filter(|(window, _)| shown < *window) else {
+        return;
+    };
+    let consequence = format!(
+        "for clients of listener `{}`: before a refresh they show {}, and clients of `{}` ask again \
+         at every use below {}",
+        listener.name,
+        spoken(shown),
+        protocol.as_str(),
+        spoken(window)
+    );
+    let ahead = format!("role.{}.refresh-ahead", role.name);
+    // Whoever could be helped by replacing sets earlier need not ask for longer sessions.
+    if role.refresh_ahead.is_some() && shown_at_least(life, None) >= window {
         findings.warning_at(
-            &[
-                &format!(
-                    "role.{}.provider.{}.duration",
-                    role.name,
-                    role.provider.kind()
-                ),
-                &format!("role.{}", role.name),
-            ],
+            &[&ahead],
+            format!("with this `refresh-ahead` sessions are short {consequence}"),
             format!(
-                "sessions of {} are short for clients of listener `{}`: before a refresh they \
-                 show {}, and clients of `{}` ask again at every use below {}",
-                spoken(life),
-                listener.name,
-                spoken(shown),
-                protocol.as_str(),
-                spoken(window)
+                "leave it out, or raise it by {}",
+                spoken(window.saturating_sub(shown))
             ),
-            "a `duration` of 1h or more suits all clients".to_owned(),
         );
+        return;
     }
+    findings.warning_at(
+        &[
+            &format!(
+                "role.{}.provider.{}.duration",
+                role.name,
+                role.provider.kind()
+            ),
+            &format!("role.{}", role.name),
+        ],
+        format!("sessions of {} are short {consequence}", spoken(life)),
+        "a `duration` of 1h or more suits all clients".to_owned(),
+    );
 }
 
 fn foreign_protocol(listener: &Listener, role: &Role, findings: &Findings<'_>) {
@@ -274,72 +234,5 @@ fn sinks_of_another_cloud(sink: &Sink, config: &Config, findings: &Findings<'_>)
             ),
             "they will be refused with these keys".to_owned(),
         );
-    }
-}
-
-/// More refreshes than an endpoint's budget lets through.
-fn budgets(config: &Config, findings: &Findings<'_>) {
-    let mut wanted: BTreeMap<(Cloud, &str, &str), (f64, usize)> = BTreeMap::new();
-    for role in config.roles.values() {
-        let (Some(life), Some(action)) = (role.provider.duration(), action(&role.provider)) else {
-            continue;
-        };
-        let every = life
-            .saturating_sub(schedule::ahead(life, role.refresh_ahead))
-            .as_secs_f64()
-            .max(1.0);
-        let endpoint = role.provider.sts().endpoint.as_str();
-        let identity = role
-            .expected_account
-            .is_some()
-            .then_some("get-caller-identity");
-        for action in [Some(action), identity].into_iter().flatten() {
-            let (rate, roles) = wanted.entry((role.cloud, endpoint, action)).or_default();
-            *rate += 1.0 / every;
-            *roles += 1;
-        }
-    }
-    for ((cloud, endpoint, action), (rate, roles)) in wanted {
-        let budget = config.limits.of(cloud).per_second(action);
-        if rate > budget {
-            let first = config
-                .roles
-                .keys()
-                .next()
-                .map(|name| format!("role.{name}"));
-            findings.warning_at(
-                &[
-                    &format!("limits.{cloud}.{action}"),
-                    &format!("limits.{cloud}.default"),
-                    "limits.fleet-size",
-                    first.as_deref().unwrap_or_default(),
-                ],
-                format!(
-                    "keeping {roles} role(s) fresh takes {rate:.3} calls per second of {action} \
-                     at {endpoint}, and the budget is {budget:.3}"
-                ),
-                format!("ask for longer sessions, or raise [limits.{cloud}]"),
-            );
-        }
-    }
-}
-
-/// The action that mints a role's sets, as `[limits]` names it.
-fn action(provider: &Provider) -> Option<&'static str> {
-    match provider {
-        Provider::HuaweiAgencyCredentials(_) => Some("create-temporary-access-key-by-agency"),
-        Provider::HuaweiAssumeAgency(_) => Some("assume-agency"),
-        Provider::HuaweiAssumeAgencyWithOidc(_) => Some("assume-agency-with-oidc"),
-        Provider::HuaweiAssumeAgencyWithSaml(_) => Some("assume-agency-with-saml"),
-        Provider::TencentAssumeRole(_) => Some("assume-role"),
-        Provider::TencentAssumeRoleWithWebIdentity(_) => Some("assume-role-with-web-identity"),
-        Provider::TencentAssumeRoleWithSaml(_) | Provider::TencentIdentityCenter(_) => {
-            Some("assume-role-with-saml")
-        }
-        Provider::TencentGetFederationToken(_) => Some("get-federation-token"),
-        Provider::HuaweiIdentityCenter(_)
-        | Provider::HuaweiInstanceMetadata(_)
-        | Provider::TencentInstanceMetadata(_)
-        | Provider::Command(_) => None,
     }
 }

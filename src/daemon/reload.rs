@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::parts::Daemon;
-use crate::config::{self, model::Config};
+use crate::config::{self, Loaded, model::Config};
 use crate::observe::audit::{self, Peer};
 
 impl Daemon {
@@ -16,9 +16,8 @@ impl Daemon {
     pub(super) async fn reload_configuration(&self) -> Result<(Vec<String>, Vec<String>), String> {
         let _one_at_a_time = self.reloading.lock().await;
         self.manager.reloading();
-        let loaded = config::load(&self.config_file).map_err(|report| {
+        let loaded = self.read_configuration().await.inspect_err(|_| {
             self.reload_ended(false);
-            report.to_string()
         })?;
         let old = self.config();
         let new = Arc::new(loaded.config);
@@ -44,6 +43,17 @@ impl Daemon {
         self.reload_ended(true);
         info!(changes = changes.len(), "configuration reloaded");
         Ok((changes, warnings))
+    }
+
+    /// Files may be on a slow disk, and users in a directory service that is slow to answer or
+    /// does not; refreshing must not wait for either.
+    async fn read_configuration(&self) -> Result<Loaded, String> {
+        let file = self.config_file.clone();
+        let read = tokio::task::spawn_blocking(move || config::load(&file));
+        match read.await {
+            Ok(loaded) => loaded.map_err(|report| report.to_string()),
+            Err(_) => Err("reading the configuration ended by a bug".to_owned()),
+        }
     }
 
     pub(super) async fn reload_by_signal(&self) {

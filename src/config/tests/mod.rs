@@ -1,12 +1,17 @@
 //! Defaults, identities and differences of whole configurations.
 
 mod example;
+mod files;
 mod huawei;
+mod mistakes;
+mod unwise;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diff::{Difference, ListenerChange, RoleChange};
+use super::files::Files;
 use super::host::Host;
 use super::model::{
     Address, Allow, Config, Listener, LogFormat, Protocol, Provider, Role,
@@ -44,8 +49,18 @@ fn host() -> Host {
 }
 
 fn read_on(text: &str, host: &Host) -> Result<Loaded, Report> {
-    let file = SourceFile::new("config.toml".into(), text.to_owned());
-    interpret(&[file], host)
+    read_files(&[text], host)
+}
+
+/// As several files.
+fn read_files(texts: &[&str], host: &Host) -> Result<Loaded, Report> {
+    let mut files = Files::default();
+    for (number, text) in texts.iter().enumerate() {
+        let path = PathBuf::from(format!("{number}.toml"));
+        files.paths.push(path.clone());
+        files.read.push(SourceFile::new(path, (*text).to_owned()));
+    }
+    interpret(&files, host)
 }
 
 fn config(text: &str) -> Config {

@@ -78,7 +78,6 @@ pub(super) fn tags(value: &Value<'_, '_>) -> Option<BTreeMap<String, String>> {
     let entries = value.entries()?;
     if entries.len() > 20 {
         value.complain(Complaint::new("has more than 20 entries"));
-        return None;
     }
     let mut tags = BTreeMap::new();
     for (name, value) in entries {
@@ -88,8 +87,8 @@ pub(super) fn tags(value: &Value<'_, '_>) -> Option<BTreeMap<String, String>> {
                 .findings()
                 .mistake(value.key_place(), text, complaint.hint);
         }
-        let text = value.parsed(|text| worded(text, " .:/=+-@", 0..=255))?;
-        tags.insert(name.to_owned(), text);
+        let text = value.parsed(|text| worded(text, " .:/=+-@", 0..=255));
+        tags.insert(name.to_owned(), text.unwrap_or_default());
     }
     Some(tags)
 }

@@ -77,7 +77,10 @@ pub(super) fn with_web_identity(
     table: &mut Table<'_, '_>,
     surroundings: &Surroundings<'_, '_>,
 ) -> Option<(Cloud, Provider)> {
-    let region = from_pod(table, surroundings, "TKE_REGION", values::region);
+    let region = match table.get("region") {
+        Some(_) => None, // the pod's is not asked for, so it may be anything
+        None => from_pod(table, surroundings, "TKE_REGION", values::region),
+    };
     let sts = sts(table, surroundings, region, "endpoint");
     let provider_id = given_or_from_pod(
         table,
