@@ -7,6 +7,9 @@
 //! like an access key id; when it is a URL with a user name or password. Rather too much than too
 //! little.
 
+mod stars;
+mod words;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -15,6 +18,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::name::Name;
 use crate::provider::secrets::SecretRef;
+
+pub(super) use stars::apply;
+pub(super) use words::by_words;
 
 /// What is shown instead.
 const STARS: &str = "***";
@@ -223,116 +229,9 @@ impl Masks<'_> {
     }
 }
 
-/// What to hide of a line in a file that could not be parsed: everything behind the first word
-/// that looks like a secret's key, or the whole line where it continues such a key's value or
-/// stands in a text of several lines.
-pub(super) fn by_words(text: &str, line_start: usize, line: &str) -> Option<Range<usize>> {
-    let before = text.get(..line_start).unwrap_or_default();
-    let in_long_text = ["\"\"\"", "'''"]
-        .iter()
-        .any(|quotes| before.matches(quotes).count() % 2 == 1);
-    if in_long_text {
-        return Some(0..line.len());
-    }
-    let header = line.trim_start().starts_with('[');
-    let words_from = if header {
-        line.find(']').unwrap_or(line.len())
-    } else {
-        0
-    };
-    if let Some(end) = end_of_first_secret_word(line, words_from) {
-        return Some(end..line.len());
-    }
-    if !header && !line.contains('=') {
-        let owner = before.lines().rev().find(|line| line.contains('='));
-        if owner.is_some_and(|owner| end_of_first_secret_word(owner, 0).is_some()) {
-            return Some(0..line.len());
-        }
-    }
-    let values = line.get(words_from..).unwrap_or_default();
-    let is_separator = |c: char| c.is_whitespace() || "\"'=,[]{}".contains(c);
-    (line.split(['"', '\'']).any(is_secret_value) || values.split(is_separator).any(looks_random))
-        .then_some(words_from..line.len())
-}
-
-/// Letters and digits in one long word, as keys have them and few other values.
-fn looks_random(word: &str) -> bool {
-    let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'_' | b'-');
-    word.len() > 16
-        && word.bytes().all(is_part)
-        && word.bytes().any(|b| b.is_ascii_digit())
-        && word.bytes().any(|b| b.is_ascii_alphabetic())
-}
-
-/// Where the value behind the first secret-looking word begins.
-fn end_of_first_secret_word(line: &str, from: usize) -> Option<usize> {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let mut at = from;
-    while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
-        let skipped = rest.find(is_word)?;
-        let word = rest.get(skipped..)?.split(|c| !is_word(c)).next()?;
-        at += skipped + word.len();
-        if is_secret_key(word) || is_program_key(word) {
-            let punctuation = line
-                .get(at..)?
-                .find(|c: char| !matches!(c, ' ' | '\t' | '=' | ':'));
-            return punctuation.map(|length| at + length);
-        }
-    }
-    None
-}
-
-/// The line with stars for each mask, and the span as it lies in that text. `masks` ascend.
-pub(super) fn apply(
-    line: &str,
-    span: Range<usize>,
-    masks: &[Range<usize>],
-) -> (String, Range<usize>) {
-    let mut shown = String::with_capacity(line.len());
-    let mut marked = span.clone();
-    let mut done = 0;
-    for mask in masks {
-        if mask.start < done || mask.end <= mask.start {
-            continue; // lies in the one before, or is empty
-        }
-        shown.push_str(line.get(done..mask.start).unwrap_or_default());
-        let begin = shown.len();
-        shown.push_str(STARS);
-        // A span that touches the hidden part shows all of the stars.
-        marked.start = moved(marked.start, span.start, mask, begin, shown.len(), false);
-        marked.end = moved(marked.end, span.end, mask, begin, shown.len(), true);
-        done = mask.end;
-    }
-    shown.push_str(line.get(done..).unwrap_or_default());
-    marked.end = marked.end.max(marked.start);
-    (shown, marked)
-}
-
-/// Where a bound of the span at `original` lies once `mask` became the stars `begin..end`.
-fn moved(
-    current: usize,
-    original: usize,
-    mask: &Range<usize>,
-    begin: usize,
-    end: usize,
-    is_end: bool,
-) -> usize {
-    if original >= mask.end {
-        end + (original - mask.end)
-    } else if original > mask.start {
-        if is_end { end } else { begin }
-    } else if original == mask.start {
-        begin
-    } else {
-        current
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
-    use super::{apply, by_words, is_secret_key};
+    use super::is_secret_key;
 
     #[test]
     fn secret_looking_keys_are_told_from_others() {
@@ -379,65 +278,6 @@ mod tests {
             "default",
         ] {
             assert!(!is_secret_key(open), "{open}");
-        }
-    }
-
-    #[test]
-    fn lines_that_are_no_toml_are_judged_by_their_words() {
-        let shown = |text: &str, line_start: usize| {
-            let line = text[line_start..].lines().next().unwrap_or_default();
-            let masks: Vec<_> = by_words(text, line_start, line).into_iter().collect();
-            apply(line, 0..0, &masks).0
-        };
-        assert_eq!(shown("secret = hunter2", 0), "secret = ***");
-        assert_eq!(shown("secret \"hunter2\"", 0), "secret ***");
-        assert_eq!(shown("\"secret\": \"hunter2\"", 0), "\"secret***");
-        assert_eq!(shown("a = { secret = \"hunter2\"", 0), "a = { secret = ***");
-        assert_eq!(shown("[key.ops", 0), "[key.ops");
-        assert_eq!(
-            shown("[key.ops] secret = hunter2", 0),
-            "[key.ops] secret = ***"
-        );
-        assert_eq!(shown("duration = 2h", 0), "duration = 2h");
-        assert_eq!(shown("secret = [\n  hunter2\n", 11), "***");
-        assert_eq!(shown("x = \"\"\"\nhunter2\n", 8), "***");
-        assert_eq!(shown("x = 'AKIDabcdefghijk", 0), "***");
-        assert_eq!(shown("source = 0a1B2c3D4e5F6g7H8i9", 0), "***");
-        assert_eq!(shown("source = ops", 0), "source = ops");
-        assert_eq!(shown("notify = [\"/x\", \"hunter2\"", 0), "notify = ***");
-        assert_eq!(
-            shown("[role.a.provider.command]", 0),
-            "[role.a.provider.command]"
-        );
-    }
-
-    #[test]
-    fn the_marked_part_moves_with_the_stars() {
-        let line = "id = \"long secret\", x = 1";
-        let mask = 5..18;
-        let (shown, marked) = apply(line, 20..21, std::slice::from_ref(&mask));
-        assert_eq!(shown, "id = ***, x = 1");
-        assert_eq!(&shown[marked], "x");
-        let (shown, marked) = apply(line, 5..18, std::slice::from_ref(&mask));
-        assert_eq!(&shown[marked], "***");
-        let (shown, marked) = apply(line, 0..2, std::slice::from_ref(&mask));
-        assert_eq!(&shown[marked], "id");
-        let (shown, marked) = apply(line, 8..10, std::slice::from_ref(&mask));
-        assert_eq!(&shown[marked], "***");
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_marked_is_a_part_of_what_is_shown(
-            line in "[a-z =\"]{0,40}",
-            bounds in proptest::collection::vec(0_usize..=40, 6),
-        ) {
-            let cut = |at: usize| at.min(line.len());
-            let range = |a: usize, b: usize| cut(a.min(b))..cut(a.max(b));
-            let mut masks = vec![range(bounds[0], bounds[1]), range(bounds[2], bounds[3])];
-            masks.sort_by_key(|mask| mask.start);
-            let (shown, marked) = apply(&line, range(bounds[4], bounds[5]), &masks);
-            prop_assert!(shown.get(marked).is_some());
         }
     }
 }
