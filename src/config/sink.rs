@@ -77,7 +77,7 @@ fn file(
         None => None,
     };
     let access = access::socket(&mut table);
-    let notify = table.optional("notify", notify);
+    let notify = table.optional("notify", values::known_program);
     if let Some(owner) = access.owner
         && let Some(value) = table.get("owner")
     {
@@ -125,22 +125,6 @@ fn path(text: &str) -> Result<PathBuf, Complaint> {
         return Err(Complaint::new("names a directory, not a file"));
     }
     Ok(parsed)
-}
-
-/// A program and its arguments: by its path, or by a name that is looked for where the system
-/// keeps its programs.
-fn notify(value: &Value<'_, '_>) -> Option<Vec<String>> {
-    let words = value.list(|word| word.text().map(ToOwned::to_owned))?;
-    let program = words.first().map_or("", String::as_str);
-    let is_named = !program.is_empty() && (!program.contains('/') || program.starts_with('/'));
-    if !is_named || words.iter().any(|word| word.contains('\0')) {
-        value.complain(
-            Complaint::new("must begin with the name of a program or its absolute path")
-                .hint("there is no shell: every argument is a word of its own"),
-        );
-        return None;
-    }
-    Some(words)
 }
 
 /// A section of an INI file.

@@ -164,6 +164,34 @@ pub(super) fn cloud(text: &str) -> Result<Cloud, Complaint> {
 
 /// A program and its arguments, run without a shell.
 pub(super) fn program(value: &Value<'_, '_>) -> Option<Vec<String>> {
+    let wrong = Complaint::new("must begin with the absolute path of a program")
+        .hint("there is no shell and no search path");
+    words_of_program(value, wrong, |program| Path::new(program).is_absolute())
+}
+
+/// The same, by a path or by a name that is looked for where the system keeps its programs.
+pub(super) fn known_program(value: &Value<'_, '_>) -> Option<Vec<String>> {
+    let wrong = Complaint::new("must begin with the name of a program or its absolute path")
+        .hint("there is no shell: every argument is a word of its own");
+    words_of_program(value, wrong, |program| {
+        !program.is_empty() && (!program.contains('/') || program.starts_with('/'))
+    })
+}
+
+fn words_of_program(
+    value: &Value<'_, '_>,
+    wrong: Complaint,
+    is_program: impl FnOnce(&str) -> bool,
+) -> Option<Vec<String>> {
+    let items = value.items()?;
+    let Some(first) = items.first() else {
+        value.complain(Complaint::new("must name a program"));
+        return None;
+    };
+    let is_right = first.as_text().is_none_or(is_program);
+    if !is_right {
+        value.complain(wrong);
+    }
     let words = value.list(|word| {
         word.parsed(|text| {
             if text.contains('\0') {
@@ -171,21 +199,8 @@ pub(super) fn program(value: &Value<'_, '_>) -> Option<Vec<String>> {
             }
             Ok(text.to_owned())
         })
-    })?;
-    match words.first() {
-        Some(program) if Path::new(program).is_absolute() => Some(words),
-        Some(_) => {
-            value.complain(
-                Complaint::new("must begin with the absolute path of a program")
-                    .hint("there is no shell and no search path"),
-            );
-            None
-        }
-        None => {
-            value.complain(Complaint::new("must name a program"));
-            None
-        }
-    }
+    });
+    words.filter(|_| is_right)
 }
 
 /// Text of a limited length out of letters and digits of ASCII, `_`, and `extra`.

@@ -52,6 +52,36 @@ fn a_wrong_item_does_not_hide_the_next() {
 }
 
 #[test]
+fn of_keys_that_go_together_each_is_read() {
+    let text = "[key.hw]\ncloud = \"huawei\"\nid = \"env:PATH\"\nsecret = \"env:PATH\"\n\
+                [role.a.provider.huawei-agency-credentials]\nsource = \"hw\"\n\
+                agency-name = \"a\"\ndomain-id = \"!\"\ndomain-name = \"?\"\n\
+                [role.b.provider.huawei-assume-agency]\nsource = \"hw\"\n\
+                agency-urn = \"iam::1:agency:a\"\nserial-number = \"1\"\n\
+                [role.c.provider.tencent-assume-role-with-saml]\n\
+                principal-arn = \"qcs::cam::uin/1:saml-provider/x\"\n\
+                role-arn = \"qcs::cam::uin/1:roleName/app\"\n\
+                saml-assertion = \"x\"\nsaml-command = [\"x\", 1]\n\
+                [sink.a.json]\nrole = \"a\"\npath = \"/a/b\"\nnotify = [\"./x\", 1]\n";
+    assert_eq!(
+        mistakes(text),
+        [
+            "8: `domain-id` may not contain '!'",
+            "9: `domain-id` and `domain-name` are both set",
+            "9: `domain-name` may not contain '?'",
+            "10: `token-code` is missing in [role.b.provider.huawei-assume-agency]",
+            "13: `serial-number` must have 9 to 256 characters",
+            "17: `saml-assertion` must be a reference to a secret, never the secret itself",
+            "18: `saml-assertion` and `saml-command` are both set",
+            "18: `saml-command` must begin with the absolute path of a program",
+            "18: `saml-command` must be text in quotes, not a whole number",
+            "22: `notify` must begin with the name of a program or its absolute path",
+            "22: `notify` must be text in quotes, not a whole number",
+        ]
+    );
+}
+
+#[test]
 fn a_wrong_value_makes_no_other_key_wrong() {
     let login = "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\n";
     assert_eq!(

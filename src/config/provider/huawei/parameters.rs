@@ -114,24 +114,18 @@ pub(super) fn mfa(table: &mut Table<'_, '_>) -> Option<(String, SecretRef)> {
     let serial = table.get("serial-number");
     let code = table.get("token-code");
     match (&serial, &code) {
-        (Some(serial), Some(code)) => {
-            let serial = serial.parsed(|text| worded(text, "+=/:,.@-", 9..=256));
-            let code = values::secret(code);
-            Some((serial?, code?))
-        }
-        (Some(_), None) => {
-            table.missing(
-                "token-code",
-                "where the code that the device shows is to be read: \"file:/PATH\"",
-            );
-            None
-        }
+        (Some(_), None) => table.missing(
+            "token-code",
+            "where the code that the device shows is to be read: \"file:/PATH\"",
+        ),
         (None, Some(_)) => {
             table.missing("serial-number", "that of the device that shows the code");
-            None
         }
-        (None, None) => None,
+        (Some(_), Some(_)) | (None, None) => {}
     }
+    let serial = serial.and_then(|serial| serial.parsed(|text| worded(text, "+=/:,.@-", 9..=256)));
+    let code = code.and_then(|code| values::secret(&code));
+    serial.zip(code)
 }
 
 /// A list of tables.
