@@ -45,7 +45,8 @@ pub(super) fn limits<'d>(tables: Vec<Table<'_, 'd>>, findings: &Findings<'d>) ->
                 None => own = Some(table.place().clone()),
             }
         }
-        fleet_size = fleet_size.or(table.optional("fleet-size", fleet_size_of));
+        let size = table.optional("fleet-size", fleet_size_of);
+        fleet_size = fleet_size.or(size);
         for (key, cloud) in [("tencent", &mut tencent), ("huawei", &mut huawei)] {
             match (table.optional(key, Value::table), &cloud) {
                 (Some(second), Some(first)) => {

@@ -44,19 +44,16 @@ pub(super) fn login(name: &Name, mut table: Table<'_, '_>, outer: &Upstream) -> 
     };
     let huawei = huawei.map(|value| portal(&value, huawei_portal));
     let tencent = tencent.map(|value| portal(&value, tencent_portal));
-    let login = match huawei.or(tencent) {
-        Some(read) => read,
-        None => {
-            let hint = format!("as in [login.{name}.{HUAWEI}]");
-            table.complain(
-                format!("login `{name}` does not say where to sign in"),
-                hint,
-            );
-            None
-        }
-    };
+    let read = huawei.or(tencent);
+    if table.is_empty() {
+        let hint = format!("as in [login.{name}.{HUAWEI}]");
+        table.complain(
+            format!("login `{name}` does not say where to sign in"),
+            hint,
+        );
+    }
     table.finish();
-    login
+    read.flatten()
 }
 
 type PortalReader = fn(&mut Table<'_, '_>, &Upstream) -> Option<Portal>;

@@ -143,9 +143,9 @@ pub(super) fn names<'d>(roots: impl Iterator<Item = &'d DeTable<'d>>) -> BTreeSe
     let mut names = BTreeSet::new();
     for (key, value) in roots.flatten() {
         if NAMED.contains(&key.get_ref().as_ref())
-            && let Some(named) = value.get_ref().as_table()
+            && let Some(tables) = value.get_ref().as_table()
         {
-            names.extend(named.keys().map(|name| name.get_ref().as_ref()));
+            names.extend(tables.keys().map(|name| name.get_ref().as_ref()));
         }
     }
     names
@@ -158,10 +158,10 @@ pub(super) fn of_document(root: &DeTable<'_>, names: &BTreeSet<&str>) -> Vec<Ran
         found: Vec::new(),
     };
     for (key, value) in root {
-        let named = value.get_ref().as_table();
-        match named.filter(|_| NAMED.contains(&key.get_ref().as_ref())) {
-            Some(named) => {
-                for (name, value) in named {
+        let tables = value.get_ref().as_table();
+        match tables.filter(|_| NAMED.contains(&key.get_ref().as_ref())) {
+            Some(tables) => {
+                for (name, value) in tables {
                     // What is no table is a key that lacks the name before it.
                     let kind = if value.get_ref().is_table() {
                         Kind::Open

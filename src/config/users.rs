@@ -194,35 +194,42 @@ mod tests {
 
     const PASSWD: &str = "app:x:1001:33:::\n";
 
-    fn listed(gid: u32) -> Answer<Vec<String>> {
-        Ok((gid == 33).then(|| vec!["web".to_owned(), "gone".to_owned()]))
+    fn answer<T>(is_down: bool, found: Option<T>) -> Answer<T> {
+        if is_down {
+            Err(Errno::ECONNREFUSED)
+        } else {
+            Ok(found)
+        }
     }
 
-    fn uid(name: &str) -> Answer<u32> {
-        Ok((name == "web").then_some(7))
-    }
-
-    fn passwd() -> io::Result<String> {
-        Ok(PASSWD.to_owned())
+    /// The members of a group where some of the three (groups, users, the list of all users) may
+    /// be down.
+    fn found(gid: u32, down: [bool; 3]) -> io::Result<Vec<u32>> {
+        let [groups, users, list] = down;
+        let listed = |gid| {
+            let names = || vec!["web".to_owned(), "gone".to_owned()];
+            answer(groups, (gid == 33).then(names))
+        };
+        let uid = |name: &str| answer(users, (name == "web").then_some(7));
+        let passwd = || Ok(answer(list, Some(PASSWD.to_owned()))?.unwrap_or_default());
+        members(gid, listed, uid, passwd).map(Vec::from_iter)
     }
 
     #[test]
     fn who_is_not_there_is_no_member() {
-        let found = |gid| Vec::from_iter(members(gid, listed, uid, passwd).unwrap());
-        assert_eq!(found(33), [7, 1001]);
-        assert_eq!(found(34), [0; 0]);
+        assert_eq!(found(33, [false; 3]).unwrap(), [7, 1001]);
+        assert_eq!(found(34, [false; 3]).unwrap(), [0; 0]);
     }
 
     #[test]
     fn a_database_without_an_answer_does_not_empty_a_group() {
-        let down = || Errno::ECONNREFUSED;
-        for (case, found) in [
-            ("group", members(33, |_| Err(down()), uid, passwd)),
-            ("member", members(33, listed, |_| Err(down()), passwd)),
-            ("users", members(33, listed, uid, || Err(down().into()))),
+        for down in [
+            [true, false, false],
+            [false, true, false],
+            [false, false, true],
         ] {
-            let error = found.expect_err(case);
-            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{case}");
+            let error = found(33, down).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{down:?}");
         }
     }
 

@@ -144,7 +144,7 @@ mod tests {
         let begun = AtomicUsize::new(0);
         let mut reloads = Reloads::new(|| {
             begun.fetch_add(1, Ordering::Relaxed);
-            Box::pin(sleep(Duration::from_secs(60)))
+            Box::pin(sleep(Duration::from_mins(1)))
         });
         let mut supervised = 0;
         for (asked, expected) in [(1, 1), (2, 1), (0, 2), (0, 2), (0, 2), (0, 2), (1, 3)] {

@@ -127,7 +127,7 @@ pub(super) fn saml_assertion(table: &mut Table<'_, '_>) -> Option<SamlAssertion>
     let printed = printed.and_then(|printed| values::program(&printed));
     stored
         .map(SamlAssertion::Secret)
-        .or(printed.map(SamlAssertion::Command))
+        .or_else(|| printed.map(SamlAssertion::Command))
 }
 
 #[cfg(test)]

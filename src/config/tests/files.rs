@@ -6,7 +6,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use super::{BASE, host, read_files};
-use crate::config::{Report, load};
+use crate::config::{Message, Report, load};
 
 fn mistakes(texts: &[&str]) -> Vec<String> {
     match read_files(texts, &host()) {
@@ -16,7 +16,7 @@ fn mistakes(texts: &[&str]) -> Vec<String> {
 }
 
 fn lines(report: &Report) -> Vec<String> {
-    let line = |it: &crate::config::Message| {
+    let line = |it: &Message| {
         let file = it.file().file_name().unwrap_or_default().to_string_lossy();
         let line = it
             .line()
@@ -113,7 +113,7 @@ fn what_is_no_file_is_refused_at_once() {
             (header, format!("{header}ca-file = \"{path}\"\n")),
         ] {
             let loaded = read_files(&[&BASE.replace(old, &new)], &host()).unwrap();
-            let found: Vec<&str> = loaded.warnings.iter().map(|it| it.text()).collect();
+            let found: Vec<&str> = loaded.warnings.iter().map(Message::text).collect();
             assert_eq!(found.len(), 1, "{found:#?}");
             assert!(found[0].ends_with("it is no regular file"), "{found:#?}");
         }

@@ -101,7 +101,11 @@ fn a_wrong_value_makes_no_other_key_wrong() {
 }
 
 #[test]
-fn of_two_portals_the_first_is_read() {
+fn a_second_portal_hides_nothing_of_the_first() {
+    assert_eq!(
+        mistakes("[login.corp.huawei-identity-centre]\n"),
+        ["1: unknown table `huawei-identity-centre` in [login.corp]"]
+    );
     assert_eq!(
         mistakes(
             "[login.corp.tencent-identity-center]\nmint = \"both\"\n\

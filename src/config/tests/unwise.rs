@@ -46,20 +46,18 @@ fn short_sessions_are_blamed_on_their_cause() {
 fn budgets_are_those_of_the_endpoint_that_mints() {
     let keys = "[key.hw]\ncloud = \"huawei\"\nid = \"env:PATH\"\nsecret = \"env:PATH\"\n\
                 [limits.huawei]\ncreate-temporary-access-key-by-agency = \"1/m\"\n";
-    let mut text = keys.to_owned();
-    let mut roles = Vec::new();
-    for number in 0..80 {
-        roles.push(format!("\"r{number}\""));
-        text.push_str(&format!(
+    let role = |number| {
+        format!(
             "[role.r{number}]\nexpected-account = \"1\"\n\
              [role.r{number}.provider.huawei-agency-credentials]\nsource = \"hw\"\n\
              agency-name = \"a\"\ndomain-id = \"1\"\n"
-        ));
-    }
-    text.push_str(&format!(
-        "[listener.x]\naddress = \"127.0.0.1:9470\"\nroles = [{}]\n",
-        roles.join(", ")
-    ));
+        )
+    };
+    let roles: String = (0..80).map(role).collect();
+    let names: Vec<String> = (0..80).map(|number| format!("\"r{number}\"")).collect();
+    let names = names.join(", ");
+    let text =
+        format!("{keys}{roles}[listener.x]\naddress = \"127.0.0.1:9470\"\nroles = [{names}]\n");
     assert_eq!(
         warnings(&text),
         [

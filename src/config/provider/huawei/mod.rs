@@ -298,5 +298,6 @@ fn domain(table: &mut Table<'_, '_>) -> Option<HuaweiDomain> {
     }
     let id = id.and_then(|id| id.parsed(|text| worded(text, "", 1..=64)));
     let name = name.and_then(|name| name.parsed(|text| worded(text, "-", 1..=64)));
-    id.map(HuaweiDomain::Id).or(name.map(HuaweiDomain::Name))
+    id.map(HuaweiDomain::Id)
+        .or_else(|| name.map(HuaweiDomain::Name))
 }
