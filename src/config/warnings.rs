@@ -59,6 +59,17 @@ fn timing(role: &Role, findings: &Findings<'_>) {
             "a new set is used for a while before the next one is asked for".to_owned(),
         );
     }
+    if let Some(least) = schedule::too_late(life, role.refresh_ahead) {
+        findings.warning_at(
+            &[&format!("role.{}.refresh-ahead", role.name)],
+            format!(
+                "`refresh-ahead` is so little that sessions of {} look expired, or nearly so, \
+                 before their replacement is there",
+                spoken(life)
+            ),
+            format!("more than {}", spoken(least)),
+        );
+    }
     let shown = shown_at_least(life, role.refresh_ahead);
     if role.min_remaining.is_some_and(|wanted| wanted > shown) {
         findings.warning_at(

@@ -12,11 +12,11 @@ use super::budget::Budget;
 use super::endpoint_clock::EndpointClock;
 use super::identity_center::{HoldsSession, Session};
 use super::secrets::{SecretRef, SecretSource};
-use super::signer::{HoldsCredentials, Signer};
+use super::signer::Signer;
 use super::upstream::{Clients, HttpClient};
 use crate::clock::Clock;
-use crate::config::model::{Key, Limits, Source, Upstream};
-use crate::credentials::Cloud;
+use crate::config::model::{CloudLimits, Key, Limits, Source, Upstream};
+use crate::credentials::{Cloud, HoldsCredentials};
 use crate::name::Name;
 
 /// Finds the role that another one signs with. Asked once per [`super::build`].
@@ -30,7 +30,7 @@ pub struct BuildContext {
     clock: Arc<dyn Clock>,
     clients: Clients,
     configured: Mutex<Configured>,
-    budgets: Mutex<BTreeMap<BudgetKey, Arc<Budget>>>,
+    budgets: Mutex<Budgets>,
     endpoint_clocks: Mutex<BTreeMap<String, Arc<EndpointClock>>>,
     secrets: Mutex<BTreeMap<SecretRef, Arc<SecretSource>>>,
     logins: Mutex<Option<Logins>>,
@@ -43,12 +43,13 @@ struct Configured {
     source_roles: SourceRoles,
 }
 
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct BudgetKey {
-    cloud: Cloud,
-    endpoint: String,
-    /// In kebab-case, as in `[limits.*]`.
-    action: &'static str,
+/// By cloud and endpoint.
+type Budgets = BTreeMap<(Cloud, String), EndpointBudgets>;
+
+/// What one endpoint gets in all, and within that of each action, by its name in `[limits.*]`.
+struct EndpointBudgets {
+    whole: Arc<Budget>,
+    actions: BTreeMap<&'static str, Arc<Budget>>,
 }
 
 impl BuildContext {
@@ -81,19 +82,18 @@ impl BuildContext {
     }
 
     /// A reload: what is built from here on uses these keys and roles, and budgets that are in
-    /// use change their rate at once. Clients and secrets that nobody uses are dropped.
+    /// use change their rate at once. What nobody uses any more is dropped.
     pub fn reconfigure(
         &self,
         keys: BTreeMap<Name, Key>,
         limits: Limits,
         source_roles: SourceRoles,
     ) {
-        let mut budgets = lock(&self.budgets);
-        budgets.retain(|_, budget| Arc::strong_count(budget) > 1);
-        for (key, budget) in budgets.iter() {
-            budget.set_rate(key.rate(&limits));
-        }
-        drop(budgets);
+        lock(&self.budgets).retain(|(cloud, _), endpoint| {
+            endpoint.reconfigure(limits.of(*cloud));
+            !endpoint.actions.is_empty()
+        });
+        lock(&self.endpoint_clocks).retain(|_, clock| Arc::strong_count(clock) > 1);
         self.clients.prune();
         lock(&self.secrets).retain(|_, source| Arc::strong_count(source) > 1);
         *lock(&self.configured) = Configured {
@@ -122,16 +122,18 @@ impl BuildContext {
     }
 
     pub(super) fn budget(&self, cloud: Cloud, endpoint: &str, action: &'static str) -> Arc<Budget> {
-        let key = BudgetKey {
-            cloud,
-            endpoint: endpoint.to_owned(),
-            action,
-        };
-        let rate = key.rate(&lock(&self.configured).limits);
+        let limits = lock(&self.configured).limits.of(cloud).clone();
         let mut budgets = lock(&self.budgets);
-        let budget = budgets
-            .entry(key)
-            .or_insert_with(|| Arc::new(Budget::new(self.clock(), rate)));
+        let EndpointBudgets { whole, actions } = budgets
+            .entry((cloud, endpoint.to_owned()))
+            .or_insert_with(|| EndpointBudgets {
+                whole: Arc::new(Budget::new(self.clock(), limits.default)),
+                actions: BTreeMap::new(),
+            });
+        let budget = actions.entry(action).or_insert_with(|| {
+            let own = Budget::new(self.clock(), limits.per_second(action));
+            Arc::new(own.within(Arc::clone(whole)))
+        });
         Arc::clone(budget)
     }
 
@@ -197,9 +199,14 @@ impl HoldsSession for NobodySignedIn {
     }
 }
 
-impl BudgetKey {
-    fn rate(&self, limits: &Limits) -> f64 {
-        limits.of(self.cloud).per_second(self.action)
+impl EndpointBudgets {
+    fn reconfigure(&mut self, limits: &CloudLimits) {
+        self.actions
+            .retain(|_, budget| Arc::strong_count(budget) > 1);
+        self.whole.set_rate(limits.default);
+        for (action, budget) in &self.actions {
+            budget.set_rate(limits.per_second(action));
+        }
     }
 }
 
@@ -261,10 +268,15 @@ mod tests {
         assert!((mint.rate() - 50.0).abs() < f64::EPSILON);
         assert!((identity.rate() - 20.0).abs() < f64::EPSILON);
 
-        mint.halve();
+        mint.throttled(mint.acquire().await);
+        assert!((mint.rate() - 25.0).abs() < f64::EPSILON);
+        assert!((identity.rate() - 20.0).abs() < f64::EPSILON, "within 25");
         context.reconfigure(BTreeMap::new(), limits(8.0), no_roles());
         assert!((mint.rate() - 4.0).abs() < f64::EPSILON, "still halved");
-        assert!((identity.rate() - 20.0).abs() < f64::EPSILON);
+        assert!(
+            (identity.rate() - 4.0).abs() < f64::EPSILON,
+            "no more than its endpoint"
+        );
         assert!(Arc::ptr_eq(
             &mint,
             &context.budget(Cloud::Tencent, "a.example", "assume-role")
@@ -290,5 +302,10 @@ mod tests {
         let now = context.clock().wall();
         clock.measure(now + std::time::Duration::from_secs(9), now);
         assert_eq!(context.clock_skews(), [("a.example".to_owned(), 9)]);
+        context.reconfigure(BTreeMap::new(), limits(50.0), no_roles());
+        assert_eq!(context.clock_skews().len(), 1, "somebody uses it");
+        drop(clock);
+        context.reconfigure(BTreeMap::new(), limits(50.0), no_roles());
+        assert_eq!(context.clock_skews(), []);
     }
 }

@@ -1,69 +1,146 @@
-//! More refreshes than an endpoint's budget lets through.
+//! More calls than `[limits]` lets through: of one action, or of all of an endpoint together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::findings::Findings;
-use crate::config::model::{Config, Provider};
+use crate::config::model::{Config, Provider, Role};
 use crate::credentials::Cloud;
 use crate::name::Name;
 use crate::schedule;
 
-/// The calls of one action at one endpoint.
-struct Wanted<'c> {
-    first: &'c Name,
-    roles: usize,
-    per_second: f64,
+/// Calls of one action at one endpoint, or of all there.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Kind<'a> {
+    cloud: Cloud,
+    endpoint: &'a str,
+    action: Option<&'a str>,
 }
 
-/// Compares what the roles take with what `[limits]` gives.
+/// What keeping roles fresh takes.
+#[derive(Debug)]
+struct Wanted<'a> {
+    per_second: f64,
+    roles: BTreeSet<&'a Name>,
+}
+
 pub(super) fn all(config: &Config, findings: &Findings<'_>) {
-    let mut wanted: BTreeMap<(Cloud, &str, &str), Wanted<'_>> = BTreeMap::new();
+    wider_than_their_endpoint(config, findings);
+    let mut all: BTreeMap<Kind<'_>, Wanted<'_>> = BTreeMap::new();
     for role in config.roles.values() {
-        let (Some(life), Some(action)) = (role.provider.duration(), action(&role.provider)) else {
+        let Some((per_second, kinds)) = calls(role) else {
             continue;
         };
-        let every = life
-            .saturating_sub(schedule::ahead(life, role.refresh_ahead))
-            .as_secs_f64()
-            .max(1.0);
-        let mint = (action, role.provider.minting_endpoint());
-        let identity = role
-            .expected_account
-            .is_some()
-            .then(|| ("get-caller-identity", role.provider.sts().endpoint.as_str()));
-        for (action, endpoint) in [Some(mint), identity].into_iter().flatten() {
-            let wanted = wanted
-                .entry((role.cloud, endpoint, action))
-                .or_insert(Wanted {
-                    first: &role.name,
-                    roles: 0,
+        for of_action in kinds {
+            let whole = Kind {
+                action: None,
+                ..of_action
+            };
+            for kind in [of_action, whole] {
+                let wanted = all.entry(kind).or_insert_with(|| Wanted {
                     per_second: 0.0,
+                    roles: BTreeSet::new(),
                 });
-            wanted.per_second += 1.0 / every;
-            wanted.roles += 1;
+                wanted.per_second += per_second;
+                wanted.roles.insert(&role.name);
+            }
         }
     }
-    for ((cloud, endpoint, action), wanted) in wanted {
-        let budget = config.limits.of(cloud).per_second(action);
-        if wanted.per_second > budget {
-            findings.warning_at(
-                &[
-                    &format!("limits.{cloud}.{action}"),
-                    &format!("limits.{cloud}.default"),
-                    "limits.fleet-size",
-                    &format!("role.{}", wanted.first),
-                ],
-                format!(
-                    "keeping {} role(s) fresh takes {} calls per second of {action} at {endpoint}, \
-                     and the budget is {}",
-                    wanted.roles,
-                    significant(wanted.per_second),
-                    significant(budget)
-                ),
-                format!("ask for longer sessions, or raise [limits.{cloud}]"),
-            );
+    let is_too_much = |kind: &Kind<'_>, wanted: &Wanted<'_>| {
+        let limits = config.limits.of(kind.cloud);
+        let budget = match kind.action {
+            Some(action) => limits.per_second(action),
+            None => limits.default,
+        };
+        (wanted.per_second > budget).then_some(budget)
+    };
+    for (kind, wanted) in &all {
+        let Some(budget) = is_too_much(kind, wanted) else {
+            continue;
+        };
+        // Where one action is too much by itself, the sum is no other news.
+        let is_said = kind.action.is_none()
+            && all.iter().any(|(other, wanted)| {
+                let is_part = (other.cloud, other.endpoint) == (kind.cloud, kind.endpoint);
+                is_part && other.action.is_some() && is_too_much(other, wanted).is_some()
+            });
+        if !is_said {
+            warn(findings, *kind, wanted, budget);
         }
     }
+}
+
+fn warn(findings: &Findings<'_>, kind: Kind<'_>, wanted: &Wanted<'_>, budget: f64) {
+    let Kind {
+        cloud,
+        endpoint,
+        action,
+    } = kind;
+    let own = action.map(|action| format!("limits.{cloud}.{action}"));
+    let first = wanted.roles.first();
+    let places: Vec<String> = own
+        .into_iter()
+        .chain([
+            format!("limits.{cloud}.default"),
+            "limits.fleet-size".to_owned(),
+        ])
+        .chain(first.map(|name| format!("role.{name}")))
+        .collect();
+    let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    let of = action
+        .map(|action| format!(" of {action}"))
+        .unwrap_or_default();
+    findings.warning_at(
+        &places,
+        format!(
+            "keeping {} role(s) fresh takes {} calls per second{of} at {endpoint}, and the budget \
+             is {}",
+            wanted.roles.len(),
+            significant(wanted.per_second),
+            significant(budget)
+        ),
+        format!("ask for longer sessions, or raise [limits.{cloud}]"),
+    );
+}
+
+/// An action's own budget lies within that of its endpoint.
+fn wider_than_their_endpoint(config: &Config, findings: &Findings<'_>) {
+    for cloud in Cloud::ALL {
+        let limits = config.limits.of(cloud);
+        for (action, per_second) in &limits.actions {
+            if *per_second > limits.default {
+                // Only where it was written down: nobody has to lower a default.
+                findings.warning_at(
+                    &[&format!("limits.{cloud}.{action}")],
+                    format!(
+                        "{action} gets no more than `default`, which bounds all calls of an \
+                         endpoint together"
+                    ),
+                    format!("raise `default` in [limits.{cloud}], too"),
+                );
+            }
+        }
+    }
+}
+
+/// How often a role makes its calls, and which go where.
+fn calls(role: &Role) -> Option<(f64, Vec<Kind<'_>>)> {
+    let life = role.provider.duration()?;
+    let every = life
+        .saturating_sub(schedule::ahead(life, role.refresh_ahead))
+        .as_secs_f64()
+        .max(1.0);
+    let at = |endpoint, action| Kind {
+        cloud: role.cloud,
+        endpoint,
+        action: Some(action),
+    };
+    let mint = at(role.provider.minting_endpoint(), action(&role.provider)?);
+    let identity = || at(&role.provider.sts().endpoint, "get-caller-identity");
+    let identity = role.expected_account.is_some().then(identity);
+    Some((
+        1.0 / every,
+        [Some(mint), identity].into_iter().flatten().collect(),
+    ))
 }
 
 /// Three significant digits, and no zeros behind them: budgets of large fleets are small numbers.
