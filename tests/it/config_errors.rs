@@ -801,7 +801,7 @@ fn what_is_unwise_is_warned_about() {
                 + vended
                 // 1/3600 s of either action: little enough for each, and too much for both
                 + "[limits.tencent]\ndefault = \"0.0004/s\"\n",
-            "14: keeping 1 role(s) fresh takes 0.001 calls per second at https://sts",
+            "14: keeping 1 role(s) fresh takes 0.000556 calls per second at https://sts",
         ),
         (
             role("", "") + vended + "[limits.tencent]\ndefault = \"8/s\"\nassume-role = \"9/s\"\n",
