@@ -1,20 +1,14 @@
-//! Where the daemon listens, as far as a command needs to know: the admin socket, and the
-//! listeners that serve a role natively.
-//!
-//! The files are read here, not loaded and judged as the daemon does it: commands must go on
-//! working while somebody edits the configuration and makes a mistake in another place, and a
-//! program that only wants credentials need not look up every user and group first.
+//! The listeners of a role, as far as a command needs to know: those that serve it natively, and
+//! all there are.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::exit::{Exit, Failure};
 use super::http_client::Target;
-
-const DEFAULT_ADMIN_SOCKET: &str = "/run/credvend/admin.sock";
+use super::written;
 
 /// A listener that serves a role natively.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,21 +18,10 @@ pub(super) struct Access {
     pub(super) token: Option<PathBuf>,
 }
 
-/// The admin socket of the daemon with this configuration; the default path if there is
-/// nothing to be read.
-pub(super) fn admin_socket(config: &Path) -> PathBuf {
-    read_all(config)
-        .unwrap_or_default()
-        .iter()
-        .find_map(|file| file.get("admin")?.get("socket")?.as_str())
-        .unwrap_or(DEFAULT_ADMIN_SOCKET)
-        .into()
-}
-
 /// The listeners that serve this role natively; Unix sockets first, as they are cheaper and
 /// need no token.
 pub(super) fn native_listeners(config: &Path, role: &str) -> Result<Vec<Access>, Failure> {
-    let files = read_all(config).map_err(|failure| {
+    let files = written::all(config).map_err(|failure| {
         failure.hint("`--socket PATH` names a listener's socket without the configuration")
     })?;
     choose(&files, role).map_err(|nothing| nothing.into_failure(config, role))
@@ -66,7 +49,7 @@ pub(super) struct Offer {
 
 /// Everything that serves this role.
 pub(super) fn offer(config: &Path, role: &str) -> Result<Offer, Failure> {
-    let files = read_all(config)?;
+    let files = written::all(config)?;
     find_offer(&files, role).map_err(|nothing| nothing.into_failure(config, role))
 }
 
@@ -208,41 +191,11 @@ fn strings(value: Option<&Value>) -> Vec<&str> {
         .collect()
 }
 
-/// The file and those of `conf.d` beside it. Of the latter, what cannot be read is left out.
-fn read_all(config: &Path) -> Result<Vec<Table>, Failure> {
-    let mut files = vec![read(config)?];
-    let beside = config.with_file_name("conf.d");
-    let entries = fs::read_dir(beside).into_iter().flatten().flatten();
-    let mut more: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    more.sort();
-    more.retain(|path| path.extension().is_some_and(|it| it == "toml"));
-    files.extend(more.iter().filter_map(|path| read(path).ok()));
-    Ok(files)
-}
-
-fn read(path: &Path) -> Result<Table, Failure> {
-    let wrong = |what: String| Failure::new(Exit::Misconfigured, what);
-    let text = fs::read_to_string(path)
-        .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
-    // The parser's own text would quote the line; its message alone names what is wrong.
-    text.parse::<Table>().map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-        wrong(format!(
-            "{}:{line}: {}",
-            path.display(),
-            error.message().replace('\n', ", ")
-        ))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const CONFIG: &str = r#"
-        [admin]
-        socket = "/tmp/elsewhere.sock"
         [role.app]
         [role.lonely]
         [listener.metadata]
@@ -306,26 +259,5 @@ mod tests {
         assert_eq!(offer.servings[0].protocols, usual);
         assert_eq!(find_offer(&files, "hw").unwrap().servings, []);
         assert!(find_offer(&files, "nobody").is_err());
-    }
-
-    #[test]
-    fn the_admin_socket_may_stand_in_any_file_and_has_a_default() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("config.toml");
-        assert_eq!(admin_socket(&config), Path::new(DEFAULT_ADMIN_SOCKET));
-        fs::write(&config, "[role.app]\n").unwrap();
-        fs::create_dir(dir.path().join("conf.d")).unwrap();
-        fs::write(dir.path().join("conf.d/a.toml"), CONFIG).unwrap();
-        assert_eq!(admin_socket(&config), Path::new("/tmp/elsewhere.sock"));
-    }
-
-    #[test]
-    fn a_syntax_error_names_its_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("config.toml");
-        fs::write(&config, "[role.app]\nduration = 2h\n").unwrap();
-        let failure = native_listeners(&config, "app").unwrap_err();
-        assert_eq!(failure.exit, Exit::Misconfigured);
-        assert!(failure.message.contains("config.toml:2: "), "{failure}");
     }
 }

@@ -19,8 +19,10 @@ mod login;
 mod manual;
 mod operate;
 mod output;
+mod reach;
 mod status;
 mod vending;
+mod written;
 
 use std::ffi::OsString;
 use std::panic;

@@ -15,3 +15,4 @@ mod site;
 mod stopping;
 mod strangers;
 mod warm;
+mod whereabouts;
