@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use super::exit::{Exit, Failure};
 use super::http_client::Target;
 use super::written;
+use crate::credentials::Cloud;
 
 /// A listener that serves a role natively.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,8 +43,8 @@ pub(super) struct Serving {
 /// What the configuration says of a role, as far as its clients are concerned.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Offer {
-    /// As in `cloud` of a native answer; `None` if the files do not tell.
-    pub(super) cloud: Option<String>,
+    /// `None` if the files do not tell.
+    pub(super) cloud: Option<Cloud>,
     pub(super) servings: Vec<Serving>,
 }
 
@@ -76,9 +77,10 @@ fn find_offer(files: &[Table], role: &str) -> Result<Offer, Nothing> {
             continue;
         };
         // The metadata protocol of a cloud has the cloud's name.
-        let usual = || roles.iter().filter_map(|role| cloud(role));
+        let usual = roles.iter().filter_map(|role| cloud(role));
+        let usual = usual.map(|cloud| cloud.as_str().to_owned());
         let protocols = match listener.get("protocols") {
-            None => usual().chain(["native".to_owned()]).collect(),
+            None => usual.chain(["native".to_owned()]).collect(),
             chosen => strings(chosen).into_iter().map(str::to_owned).collect(),
         };
         offer.servings.push(Serving {
@@ -97,13 +99,13 @@ fn find_offer(files: &[Table], role: &str) -> Result<Offer, Nothing> {
 }
 
 /// A provider's kind begins with the cloud's name, unless it is a program for any cloud.
-fn cloud_of(role: &Value) -> Option<String> {
+fn cloud_of(role: &Value) -> Option<Cloud> {
     let (kind, provider) = role.get("provider")?.as_table()?.iter().next()?;
-    let cloud = match kind.as_str() {
+    let name = match kind.as_str() {
         "command" => provider.get("cloud")?.as_str()?,
         kind => kind.split('-').next()?,
     };
-    Some(cloud.to_owned())
+    Cloud::ALL.into_iter().find(|cloud| cloud.as_str() == name)
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -250,7 +252,7 @@ mod tests {
         let text = CONFIG.replace("[role.app]\n", "");
         let files = [text.parse().unwrap(), roles.parse().unwrap()];
         let offer = find_offer(&files, "app").unwrap();
-        assert_eq!(offer.cloud.as_deref(), Some("huawei"));
+        assert_eq!(offer.cloud, Some(Cloud::Huawei));
         let names: Vec<_> = offer.servings.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["app", "metadata", "tasks"]);
         let first: Vec<_> = offer.servings.iter().map(|it| it.is_first).collect();
