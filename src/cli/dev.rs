@@ -184,7 +184,7 @@ allow = "any-local"
 
 [listener.tasks]
 address = "127.0.0.1:{tasks}"
-protocols = ["aws-container", "native"]
+protocols = ["aws-container"]
 roles = ["app"]
 token = "file:{directory}/tasks.token"
 allow = "any-local"
