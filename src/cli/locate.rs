@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use super::exit::{Exit, Failure};
 use super::http_client::Target;
 use super::written;
+use crate::config::model::Protocol;
 use crate::credentials::Cloud;
 
 /// A listener that serves a role natively.
@@ -76,8 +77,12 @@ fn find_offer(files: &[Table], role: &str) -> Result<Offer, Nothing> {
         let Some(access) = access(listener).filter(|_| roles.contains(&role)) else {
             continue;
         };
-        // The metadata protocol of a cloud has the cloud's name.
-        let usual = roles.iter().filter_map(|role| cloud(role));
+        // The metadata protocol of a cloud has the cloud's name; it never leaves this host.
+        let is_remote = listener.get("allow-remote").and_then(Value::as_bool) == Some(true);
+        let usual = roles
+            .iter()
+            .filter_map(|role| cloud(role))
+            .filter(|_| !is_remote);
         let usual = usual.map(|cloud| cloud.as_str().to_owned());
         let protocols = match listener.get("protocols") {
             None => usual.chain(["native".to_owned()]).collect(),
@@ -139,34 +144,22 @@ impl Nothing {
 }
 
 fn choose(files: &[Table], role: &str) -> Result<Vec<Access>, Nothing> {
-    let tables = |name: &'static str| {
-        files
-            .iter()
-            .filter_map(move |file| file.get(name)?.as_table())
-            .flatten()
-    };
-    let mut known: BTreeSet<String> = tables("role").map(|(name, _)| name.clone()).collect();
-    let mut found = Vec::new();
-    for (_, listener) in tables("listener") {
-        let roles = strings(listener.get("roles"));
-        let serves = roles.contains(&role);
-        known.extend(roles.into_iter().map(str::to_owned));
-        // Without `protocols` a listener speaks natively, among others.
-        let natively = listener.get("protocols").is_none()
-            || strings(listener.get("protocols")).contains(&"native");
-        if serves && natively {
-            found.extend(access(listener));
-        }
+    let offer = find_offer(files, role)?;
+    let natively = offer
+        .servings
+        .into_iter()
+        .filter(|serving| serving.protocols.contains(Protocol::Native.as_str()));
+    let mut found: Vec<Access> = natively
+        .map(|serving| Access {
+            target: serving.target,
+            token: serving.token,
+        })
+        .collect();
+    if found.is_empty() {
+        return Err(Nothing::NotNative);
     }
-    if !found.is_empty() {
-        found.sort_by_key(|access| matches!(access.target, Target::Tcp(_)));
-        return Ok(found);
-    }
-    Err(if known.contains(role) {
-        Nothing::NotNative
-    } else {
-        Nothing::NoSuchRole(known)
-    })
+    found.sort_by_key(|access| matches!(access.target, Target::Tcp(_)));
+    Ok(found)
 }
 
 fn access(listener: &Value) -> Option<Access> {
@@ -261,5 +254,26 @@ mod tests {
         assert_eq!(offer.servings[0].protocols, usual);
         assert_eq!(find_offer(&files, "hw").unwrap().servings, []);
         assert!(find_offer(&files, "nobody").is_err());
+    }
+
+    #[test]
+    fn metadata_never_leaves_the_host_and_so_is_no_offer() {
+        let text = r#"
+            [role.app.provider.tencent-assume-role]
+            [listener.far]
+            address = "10.0.0.1:9470"
+            roles = ["app"]
+            allow-remote = true
+            [listener.near]
+            address = "127.0.0.1:9470"
+            roles = ["app"]
+        "#;
+        let offer = find_offer(&[text.parse().unwrap()], "app").unwrap();
+        let protocols: Vec<Vec<&str>> = offer
+            .servings
+            .iter()
+            .map(|it| it.protocols.iter().map(String::as_str).collect())
+            .collect();
+        assert_eq!(protocols, [vec!["native"], vec!["native", "tencent"]]);
     }
 }

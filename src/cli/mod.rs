@@ -28,7 +28,6 @@ use std::ffi::OsString;
 use std::panic;
 use std::path::Path;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::daemon::{self, RunError};
@@ -45,7 +44,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         output::message(&format!("this is a bug in credvend, at {place}"));
     }));
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    panic::catch_unwind(|| match Arguments::try_parse_from(&arguments) {
+    panic::catch_unwind(|| match Arguments::read(&arguments) {
         Ok(arguments) => execute(&arguments).unwrap_or_else(|failure| {
             output::failure(&failure);
             failure.exit

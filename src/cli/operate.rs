@@ -35,9 +35,8 @@ impl From<CallError> for Failure {
     }
 }
 
-/// Asks the daemon with this configuration.
-pub(super) async fn ask(config: &Path, question: Question) -> Result<Answer, Failure> {
-    let answer = reach::ask(config, question).await?;
+/// The answer, if it is one and no refusal.
+pub(super) fn accept(answer: Answer) -> Result<Answer, Failure> {
     if answer.status == 200 {
         return Ok(answer);
     }
@@ -72,7 +71,7 @@ pub(super) async fn post<T: DeserializeOwned>(
     let body = serde_json::to_vec(request)
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
     let question = Question::post(format!("/admin/v1/{operation}"), body, timeout);
-    decode(&ask(config, question).await?)
+    decode(&accept(reach::ask(config, question).await?)?)
 }
 
 fn selection(roles: &[Name], all: bool) -> RoleSelection {
@@ -154,7 +153,10 @@ pub(super) async fn forget(config: &Path, arguments: &Forget) -> Result<Exit, Fa
     for role in &done.roles {
         output::append(&mut text, format_args!("{role}: forgotten\n"));
     }
-    if done.roles.is_empty() {
+    for role in request.roles.iter().filter(|it| !done.roles.contains(it)) {
+        output::append(&mut text, format_args!("{role}: nothing was held\n"));
+    }
+    if text.is_empty() {
         text.push_str("nothing was held\n");
     }
     output::result(&output::printable(&text))?;

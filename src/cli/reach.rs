@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::http_client::{Answer, CallError, Question, Target, call};
 use super::written::{self, Trouble};
 use crate::admin::whereabouts;
@@ -18,29 +18,59 @@ struct Ways {
     unknown: Option<Failure>,
 }
 
-/// Asks the daemon with this configuration, wherever it listens.
+/// Asks the daemon with this configuration, wherever it listens. Where nobody says that, nobody is
+/// asked: another daemon must not get what was meant for this one.
 pub(super) async fn ask(config: &Path, question: Question) -> Result<Answer, Failure> {
     let Ways { sockets, unknown } = ways(config);
+    match (first(sockets, question).await, unknown) {
+        (Some(Err(CallError::Unreachable { .. })) | None, Some(unknown)) => {
+            Err(unknown.hint("no daemon was asked: without it nothing says where one listens"))
+        }
+        (Some(answered), _) => answered.map_err(Failure::from),
+        (None, None) => Err(Failure::new(
+            Exit::Internal,
+            "there is no way to the daemon",
+        )),
+    }
+}
+
+/// The same for a question that changes nothing: the usual path will do.
+pub(super) async fn ask_harmlessly(config: &Path, question: Question) -> Result<Answer, Failure> {
+    let Ways {
+        mut sockets,
+        unknown,
+    } = ways(config);
+    if unknown.is_some() {
+        sockets.push(USUAL.into());
+    }
+    let answered = first(sockets, question).await;
+    let answered = answered.unwrap_or_else(|| {
+        Err(CallError::Unreachable {
+            target: Target::Unix(USUAL.into()),
+            reason: "nothing says where it listens".to_owned(),
+        })
+    });
+    answered.map_err(|error| match (&error, unknown) {
+        (CallError::Unreachable { .. }, Some(trouble)) => Failure::from(error).hint(format!(
+            "the configuration does not say where it listens: {}",
+            trouble.message
+        )),
+        (_, _) => error.into(),
+    })
+}
+
+/// The first answer; if there is none, why the first of them is not reachable.
+async fn first(sockets: Vec<PathBuf>, question: Question) -> Option<Result<Answer, CallError>> {
     let mut unreachable = None;
     for socket in sockets {
         match call(&Target::Unix(socket), question.clone()).await {
             Err(error @ CallError::Unreachable { .. }) => {
                 unreachable = unreachable.or(Some(error));
             }
-            answered => return answered.map_err(Failure::from),
+            answered => return Some(answered),
         }
     }
-    let failure = unreachable.map_or_else(
-        || Failure::new(super::Exit::Internal, "there is no way to the daemon"),
-        Failure::from,
-    );
-    Err(match unknown {
-        Some(trouble) => failure.hint(format!(
-            "the configuration does not say where it listens: {}",
-            trouble.message
-        )),
-        None => failure,
-    })
+    unreachable.map(Err)
 }
 
 /// The first syntax error of the files, which no daemon can load.
@@ -73,16 +103,15 @@ fn as_path(text: &str) -> PathBuf {
     text.strip_prefix("unix:").unwrap_or(text).into()
 }
 
-/// What the daemon said counts more than a default, and less than what is written: the daemon may
-/// have ended without taking back what it said.
+/// What the daemon said counts less than what is written: it may have ended without taking it
+/// back.
 fn order(configured: Option<PathBuf>, unknown: Option<Failure>, said: Option<PathBuf>) -> Ways {
-    let usual = PathBuf::from(USUAL);
-    let (ways, unknown) = match (configured, unknown) {
-        (Some(written), _) => ([Some(written), said], None),
-        (None, None) => ([Some(usual), said], None),
-        (None, unknown) => ([said, Some(usual)], unknown),
+    let (written, unknown) = match (configured, unknown) {
+        (Some(written), _) => (Some(written), None),
+        (None, None) => (Some(USUAL.into()), None),
+        (None, unknown) => (None, unknown),
     };
-    let mut sockets: Vec<PathBuf> = ways.into_iter().flatten().collect();
+    let mut sockets: Vec<PathBuf> = written.into_iter().chain(said).collect();
     sockets.dedup();
     Ways { sockets, unknown }
 }
@@ -90,10 +119,9 @@ fn order(configured: Option<PathBuf>, unknown: Option<Failure>, said: Option<Pat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Exit;
 
     #[test]
-    fn what_is_written_comes_first_and_a_default_last() {
+    fn what_is_written_comes_first_and_a_default_only_where_all_is_read() {
         let path = |text: &str| Some(PathBuf::from(text));
         let broken = || Some(Failure::new(Exit::Misconfigured, "config.toml:3: no"));
         for (case, configured, unknown, said, sockets) in [
@@ -108,14 +136,8 @@ mod tests {
                 path("/b"),
                 vec![USUAL, "/b"],
             ),
-            ("broken", None, broken(), path("/b"), vec!["/b", USUAL]),
-            (
-                "broken, and nobody there",
-                None,
-                broken(),
-                None,
-                vec![USUAL],
-            ),
+            ("broken", None, broken(), path("/b"), vec!["/b"]),
+            ("broken, and nobody there", None, broken(), None, vec![]),
             ("broken elsewhere", path("/a"), broken(), None, vec!["/a"]),
         ] {
             let known = configured.is_some() || unknown.is_none();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 use super::exit::{Exit, Failure};
+use crate::config::is_configuration;
 
 /// Why a file says nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,7 +35,7 @@ pub(super) fn each(config: &Path) -> Vec<Result<Table, Trouble>> {
     let entries = fs::read_dir(beside).into_iter().flatten().flatten();
     let mut more: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     more.sort();
-    more.retain(|path| path.extension().is_some_and(|it| it == "toml"));
+    more.retain(|path| is_configuration(path));
     let more = more.iter().map(|path| read(path));
     std::iter::once(read(config)).chain(more).collect()
 }
@@ -98,6 +99,7 @@ mod tests {
         fs::write(&config, "a = 1\n").unwrap();
         fs::write(dir.path().join("conf.d/1.toml"), "b = \n").unwrap();
         fs::write(dir.path().join("conf.d/2.toml"), "c = 3\n").unwrap();
+        fs::write(dir.path().join("conf.d/.3.toml"), "d = 4\n").unwrap();
         let read: Vec<_> = all(&config).unwrap();
         assert_eq!(read.len(), 2);
         assert!(read.last().unwrap().contains_key("c"));

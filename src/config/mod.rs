@@ -48,6 +48,7 @@ mod warnings;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use diff::{Difference, ListenerChange, RoleChange, diff, listener_change, role_change};
 pub use report::{Message, Report, Severity};
@@ -76,6 +77,11 @@ pub struct Loaded {
 /// Everything that is wrong, in one report.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
     interpret(&read_files(path)?, &Host::this())
+}
+
+/// A duration as it is written in the files, for the command line.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    values::parse_duration(text).ok()
 }
 
 /// The main file, then the others in the order of their names.
@@ -119,7 +125,7 @@ fn more_files(directory: &Path) -> Result<Vec<PathBuf>, Box<Message>> {
 }
 
 /// Editors leave hidden files beside those they edit.
-fn is_configuration(path: &Path) -> bool {
+pub(crate) fn is_configuration(path: &Path) -> bool {
     let is_hidden = path
         .file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));

@@ -2,6 +2,7 @@
 
 mod alone;
 mod cold;
+mod commands;
 mod corrections;
 mod dev;
 mod everyday;

@@ -56,7 +56,7 @@ async fn the_daemon_is_found_where_it_is_and_not_only_where_the_file_says() {
     let ended = site.run(&["reload"]).await;
     assert_eq!(ended.code, Some(78), "{ended:?}");
     assert!(ended.stderr.contains(&place), "{}", ended.stderr);
-    assert!(ended.stderr.contains("no daemon was told"), "{ended:?}");
+    assert!(ended.stderr.contains("no daemon was asked"), "{ended:?}");
 
     // Another admin socket is applied through the one that is open.
     site.configure(&config().replace("/admin.sock", "/moved.sock"));
