@@ -265,3 +265,22 @@ fn things_to_try(directory: &Path, ports: [u16; 3]) -> String {
     );
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::things_to_try;
+
+    #[test]
+    fn paths_are_words_of_the_shell() {
+        let text = things_to_try(Path::new("/tmp/it's here"), [1, 2, 3]);
+        for word in [
+            r"--config '/tmp/it'\''s here/config.toml' status",
+            r"--unix-socket '/tmp/it'\''s here/app/credvend.sock' ",
+            r"$(cat '/tmp/it'\''s here/tasks.token')",
+        ] {
+            assert!(text.contains(word), "{word} in {text}");
+        }
+    }
+}
