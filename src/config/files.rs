@@ -55,14 +55,15 @@ fn configurations(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Editors leave hidden files beside those they edit.
-fn is_configuration(path: &Path) -> bool {
+pub(crate) fn is_configuration(path: &Path) -> bool {
     let is_hidden = path
         .file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     !is_hidden && path.extension().is_some_and(|it| it == "toml")
 }
 
-fn text(path: &Path) -> Result<String, ReadError> {
+/// One file's text, whatever it says.
+pub(crate) fn text(path: &Path) -> Result<String, ReadError> {
     let bytes = RegularFile::open(path)?.read(LARGEST)?;
     let text = str::from_utf8(&bytes)
         .map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))?;

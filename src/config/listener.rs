@@ -128,13 +128,21 @@ fn check_reach(
         }
         Address::Tcp(address) => address.ip(),
     };
-    for key in ["mode", "owner", "group"] {
+    for key in ["mode", "owner"] {
         if let Some(value) = table.get(key) {
             value.complain(
                 Complaint::new("means nothing for a TCP address")
                     .hint("who may connect is said by `allow`"),
             );
         }
+    }
+    if !has_token && let Some(value) = table.get("group") {
+        value.complain(
+            Complaint::new("means nothing for a TCP address without a `token`").hint(
+                "it is the group that may read the token's file; who may connect is said by \
+                 `allow`",
+            ),
+        );
     }
     if !is_local(ip) && !allow_remote {
         not_local(

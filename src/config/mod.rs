@@ -47,8 +47,10 @@ mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use diff::{Difference, ListenerChange, RoleChange, diff, listener_change, role_change};
+pub(crate) use files::{is_configuration, text};
 pub use report::{Message, Report, Severity};
 
 use crate::credentials::Cloud;
@@ -85,6 +87,11 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 /// Everything that is wrong, in one report.
 pub fn check(path: &Path) -> Result<Loaded, Report> {
     interpret(&Files::read(path), &Host::this(Reader::Other))
+}
+
+/// A duration as it is written in the files, for the command line.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    values::parse_duration(text).ok()
 }
 
 /// A function of the files, the host's facts, and (for warnings, policies and names) of the

@@ -240,6 +240,7 @@ fn behind(daemon: &Arc<Daemon>) -> Behind {
         health: Arc::clone(&daemon.health),
         clock: Arc::clone(&daemon.clock),
         audit: Arc::clone(&daemon.audit),
+        config_file: daemon.config_file.clone(),
     }
 }
 

@@ -557,7 +557,7 @@ const LISTENERS: &[(&str, &str)] = &[
     ),
     (
         "{tcp}group = \"root\"\n",
-        "12: `group` means nothing for a TCP address",
+        "12: `group` means nothing for a TCP address without a `token`",
     ),
     (
         "{tcp}allow = \"anybody\"\n",
@@ -763,6 +763,15 @@ fn what_is_unwise_is_warned_about() {
     };
     let vended = "[listener.x]\naddress = \"127.0.0.1:9470\"\nroles = [\"app\"]\n";
     assert_eq!(warnings(&(role("", "") + vended)), Vec::<String>::new());
+    let guarded = "token = \"file:/t\"\ngroup = \"root\"\n";
+    for more in [
+        guarded.to_owned(),
+        format!("{guarded}allow = {{ users = [\"root\"] }}\n"),
+        format!("{guarded}allow = \"any-local\"\nprotocols = [\"aws-container\"]\n"),
+    ] {
+        let text = role("", "") + vended + &more;
+        assert_eq!(warnings(&text), Vec::<String>::new(), "{text}");
+    }
 
     let huawei = "[role.hw.provider.command]\ncommand = [\"/x\"]\ncloud = \"huawei\"\n\
                   [listener.x]\naddress = \"127.0.0.1:9470\"\nroles = [\"hw\"]\nprotocols = [\"tencent\"]\n";
@@ -815,6 +824,10 @@ fn what_is_unwise_is_warned_about() {
             role("", "")
                 + "[listener.s]\naddress = \"unix:/run/s\"\nroles = [\"app\"]\nmode = \"0666\"\n",
             "12: every user of this host may connect to listener `s`",
+        ),
+        (
+            role("", "") + vended + "token = \"file:/t\"\nallow = \"any-local\"\n",
+            "12: every user of this host gets the roles of listener `x` without its token, through what does not ask for it: `native`, `tencent`",
         ),
         (
             huawei.to_owned(),

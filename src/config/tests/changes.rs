@@ -140,6 +140,11 @@ fn a_reload_is_told_in_sentences() {
             "hosts = [\"h\"]\nroles = [",
             ListenerChange::Content,
         ),
+        (
+            "roles = [",
+            "token = \"file:/t\"\ngroup = 1\nroles = [",
+            ListenerChange::Content,
+        ),
         ("listener.x", "listener.y", ListenerChange::Removed),
     ] {
         let difference = Difference::between(&old, &config(&BASE.replace(old_text, new_text)));
