@@ -8,8 +8,8 @@
 //!             upstream ──► cloud STS   schedule clock          └─────► admin, observe
 //! ```
 //!
-//! `secret`, `name`, `clock`, `credentials` and `schedule` are the vocabulary and import nothing
-//! else of ours; `formats` renders a set for the wire, `sink` writes it into files; `provider`
+//! `secret`, `name`, `clock`, `credentials`, `schedule` and `regular_file` are the vocabulary and
+//! import nothing else of ours; `formats` renders a set for the wire, `sink` writes it into files; `provider`
 //! and `store` know only these; `login` keeps who is signed in where;
 //! `refresh` decides when and what to adopt; listeners know the store and the clock; only
 //! `daemon` knows everybody. `emulator` is the other side of the wire: a strict stand-in for
@@ -29,6 +29,7 @@ pub mod name;
 pub mod observe;
 pub mod provider;
 pub mod refresh;
+pub mod regular_file;
 pub mod schedule;
 pub mod secret;
 pub mod sink;

@@ -15,6 +15,7 @@ pub mod metrics_server;
 mod operation;
 mod routes;
 pub mod server;
+pub mod whereabouts;
 
 use std::fmt::Debug;
 

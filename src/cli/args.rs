@@ -5,12 +5,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::config;
 use crate::name::Name;
 
 /// Where the configuration is unless somebody says otherwise.
 pub(super) const DEFAULT_CONFIG: &str = "/etc/credvend/config.toml";
+const CONFIG_VARIABLE: &str = "CREDVEND_CONFIG";
 
 /// Keeps temporary cloud credentials fresh and hands them out locally
 #[derive(Debug, Parser)]
@@ -27,13 +32,31 @@ pub(super) struct Arguments {
         long,
         global = true,
         value_name = "FILE",
-        env = "CREDVEND_CONFIG",
-        default_value = DEFAULT_CONFIG
+        env = CONFIG_VARIABLE,
+        default_value = DEFAULT_CONFIG,
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
     pub(super) config: PathBuf,
 
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+impl Arguments {
+    /// As usual, but an empty variable is one that is not set.
+    pub(super) fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let found = command.try_get_matches_from_mut(arguments)?;
+        let mut read =
+            Self::from_arg_matches(&found).map_err(|error| error.format(&mut command))?;
+        if read.config.as_os_str().is_empty() {
+            if found.value_source("config") != Some(ValueSource::EnvVariable) {
+                return Err(command.error(ErrorKind::InvalidValue, "`--config` names no file"));
+            }
+            read.config = DEFAULT_CONFIG.into();
+        }
+        Ok(read)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -315,16 +338,13 @@ pub(super) struct Man {
 
 /// A duration with a unit: `90s`, `30m`, `1h 30m`.
 fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<jiff::SignedDuration>()
-        .ok()
-        .and_then(|duration| Duration::try_from(duration).ok())
+    config::duration(text)
         .ok_or_else(|| "a duration needs a number and a unit, e.g. `90s` or `30m`".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Arguments, Duration, duration};
-    use clap::CommandFactory;
+    use super::{Arguments, CommandFactory, Duration, duration};
 
     #[test]
     fn the_arguments_are_consistent() {
@@ -335,7 +355,7 @@ mod tests {
     fn durations_need_a_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
-        for bad in ["", "90", "-5s", "5 parsecs"] {
+        for bad in ["", "90", "-5s", "5 parsecs", "00:00:01", "PT30M", "2d"] {
             assert!(duration(bad).is_err(), "{bad:?}");
         }
     }

@@ -4,7 +4,8 @@
 //! It judges requests as a listener would (`Host`, browsers' and proxies' headers, the container
 //! token), because to the socket they all come from the bridge: whoever shares the container's
 //! network is let in by it. It holds no credentials and knows no roles. Each request has a
-//! connection of its own to the socket, so a daemon that is restarted is found again.
+//! connection of its own to the socket, so a daemon that is restarted is found again. What it
+//! refuses has the shape that the client knows, as if the daemon had said it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -32,10 +33,10 @@ use super::output;
 use crate::clock::SystemClock;
 use crate::config::model::Protocol;
 use crate::daemon::signals::{Request as Asked, Signals};
-use crate::listener::bind;
 use crate::listener::guard::{self, LONGEST_BODY, Violation};
 use crate::listener::host::Hosts;
 use crate::listener::token::Token;
+use crate::listener::{answer, bind};
 
 /// Connections at a time; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 256;
@@ -159,21 +160,22 @@ impl Bridge {
         let (parts, body) = request.into_parts();
         let path = match self.admit(&parts) {
             Ok(path) => path,
-            Err(refused) => return refused.into(),
+            Err(refused) => return refused.in_the_shape_of(meant(&parts)),
         };
         let limit = usize::try_from(LONGEST_BODY).unwrap_or(usize::MAX);
         let Ok(Ok(body)) = timeout(PATIENCE, Limited::new(body, limit).collect()).await else {
-            return refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive");
+            let late = StatusCode::REQUEST_TIMEOUT;
+            let refusal = answer::refusal(meant(&parts), late, "the request's body did not arrive");
+            return answer::closing(refusal);
         };
         let body = body.to_bytes();
         match self.ask(&parts, &path, &body).await {
             Ok(answer) => passed_on(answer),
             Err(error) => {
                 let message = format!("the bridge got no answer: {error}");
-                let mut refusal = refusal(StatusCode::SERVICE_UNAVAILABLE, &message);
-                let soon = HeaderValue::from_static("1");
-                refusal.headers_mut().insert(header::RETRY_AFTER, soon);
-                refusal
+                let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+                let refusal = answer::refusal(meant(&parts), unavailable, &message);
+                answer::retry_after(refusal, 1)
             }
         }
     }
@@ -276,42 +278,28 @@ enum Refused {
     WrongToken,
 }
 
-impl From<Refused> for Response<Full<Bytes>> {
-    fn from(refused: Refused) -> Self {
-        let status = match refused {
-            Refused::NoToken | Refused::WrongToken => StatusCode::UNAUTHORIZED,
-            Refused::Request(violation) => violation.status(),
+impl Refused {
+    fn in_the_shape_of(self, protocol: Protocol) -> Response<Full<Bytes>> {
+        let status = match self {
+            Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
+            Self::Request(violation) => violation.status(),
         };
-        let mut response = refusal(status, &refused.to_string());
-        let headers = response.headers_mut();
-        if let Refused::Request(Violation::Method(methods)) = refused {
-            headers.insert(header::ALLOW, HeaderValue::from_static(methods.allow()));
+        let mut refusal = answer::refusal(protocol, status, &self.to_string());
+        if let Self::Request(Violation::Method(methods)) = self {
+            refusal = answer::allow(refusal, methods);
         }
-        if matches!(refused, Refused::Request(violation) if violation.closes()) {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if matches!(self, Self::Request(violation) if violation.closes()) {
+            refusal = answer::closing(refusal);
         }
-        response
+        refusal
     }
 }
 
-/// In the shape of native errors.
-fn refusal(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    let code = match status {
-        StatusCode::UNAUTHORIZED => "unauthorized",
-        StatusCode::FORBIDDEN => "not-allowed",
-        StatusCode::SERVICE_UNAVAILABLE => "unavailable",
-        _ => "bad-request",
-    };
-    let body = serde_json::json!({ "error": { "code": code, "message": message } });
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+/// Whose client asks. The daemon behind the socket may serve any of them.
+fn meant(parts: &Parts) -> Protocol {
+    match Protocol::route(&Protocol::ALL, parts.uri.path(), &parts.headers) {
+        Ok((protocol, _)) | Err(protocol) => protocol,
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::daemon::{self, Trial};
 /// per role (69 if one fails).
 pub(super) async fn check(file: &Path, arguments: &Check) -> Result<Exit, Failure> {
     let colour = stderr().is_terminal();
-    match config::load(file) {
+    match config::check(file) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 output::plain(&warning.render(colour));

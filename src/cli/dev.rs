@@ -16,9 +16,12 @@ use super::output;
 use super::{Exit, Failure};
 use crate::daemon;
 use crate::emulator::{self, ACCOUNT, Running};
+use crate::formats::env::shell_word;
 
 /// The usual port of the first listener; the others follow. Taken ones are stepped over.
 const FIRST_PORT: u16 = 9470;
+/// At a name that nobody has taken, or has taken to be in the way.
+const ATTEMPTS: u32 = 16;
 
 /// Runs until interrupted.
 pub(super) fn dev() -> Result<Exit, Failure> {
@@ -51,9 +54,15 @@ impl Place {
             .map(PathBuf::from)
             .filter(|path| path.is_dir())
             .unwrap_or_else(std::env::temp_dir);
-        let directory = parent.join(format!("credvend-dev-{}", std::process::id()));
-        fs::DirBuilder::new().mode(0o700).create(&directory)?;
-        Ok(Self { directory })
+        for _ in 0..ATTEMPTS {
+            let directory = parent.join(format!("credvend-dev-{:016x}", fastrand::u64(..)));
+            match fs::DirBuilder::new().mode(0o700).create(&directory) {
+                Ok(()) => return Ok(Self { directory }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     fn write(&self, cloud: &Cloud, ports: [u16; 3]) -> io::Result<PathBuf> {
@@ -184,7 +193,7 @@ allow = "any-local"
 
 [listener.tasks]
 address = "127.0.0.1:{tasks}"
-protocols = ["aws-container", "native"]
+protocols = ["aws-container"]
 roles = ["app"]
 token = "file:{directory}/tasks.token"
 allow = "any-local"
@@ -199,10 +208,11 @@ roles = ["app", "chained"]
 /// Each line that does not begin with `#` can be pasted as it is.
 fn things_to_try(directory: &Path, ports: [u16; 3]) -> String {
     let [metadata, metrics, tasks] = ports;
-    let directory = directory.display();
-    let program = std::env::current_exe()
-        .map_or_else(|_| "credvend".to_owned(), |path| path.display().to_string());
-    let credvend = format!("{program} --config {directory}/config.toml");
+    let word = |path: &Path| String::clone(&shell_word(&path.to_string_lossy()));
+    let at = |name: &str| word(&directory.join(name));
+    let (socket, token) = (at("app/credvend.sock"), at("tasks.token"));
+    let program = std::env::current_exe().map_or_else(|_| "credvend".to_owned(), |it| word(&it));
+    let credvend = format!("{program} --config {}", at("config.toml"));
     let mut text = String::new();
     for (what, command) in [
         (
@@ -214,14 +224,14 @@ fn things_to_try(directory: &Path, ports: [u16; 3]) -> String {
         (
             "Over a Unix socket, as a container with the mounted directory would",
             format!(
-                "curl --unix-socket {directory}/app/credvend.sock \
+                "curl --unix-socket {socket} \
                  http://localhost/v1/roles/app/credentials"
             ),
         ),
         (
             "As container credentials, the way AWS SDKs (and S3 clients) read them",
             format!(
-                "curl -H \"Authorization: $(cat {directory}/tasks.token)\" \
+                "curl -H \"Authorization: $(cat {token})\" \
                  http://127.0.0.1:{tasks}/aws/container/app"
             ),
         ),
@@ -254,4 +264,23 @@ fn things_to_try(directory: &Path, ports: [u16; 3]) -> String {
          the log shows.\n# Ctrl-C ends it and leaves nothing behind.\n",
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::things_to_try;
+
+    #[test]
+    fn paths_are_words_of_the_shell() {
+        let text = things_to_try(Path::new("/tmp/it's here"), [1, 2, 3]);
+        for word in [
+            r"--config '/tmp/it'\''s here/config.toml' status",
+            r"--unix-socket '/tmp/it'\''s here/app/credvend.sock' ",
+            r"$(cat '/tmp/it'\''s here/tasks.token')",
+        ] {
+            assert!(text.contains(word), "{word} in {text}");
+        }
+    }
 }

@@ -4,6 +4,8 @@
 //! is set and the other taken out, since the SDKs disagree about which of the two counts.
 //! `http_proxy` is never set: it would lead every plain request of the program here.
 
+mod rivals;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
@@ -11,16 +13,20 @@ use zeroize::Zeroizing;
 
 use super::http_client::Target;
 use super::locate::{Offer, Serving};
+use crate::config::model::Protocol;
+use crate::credentials::Cloud;
 use crate::name::Name;
 
-/// What a program's environment is to be changed by.
-#[derive(Debug, Default)]
+/// What a program's environment is to be changed by. No `Debug`: it may hold secrets.
+#[derive(Default)]
 pub(super) struct Plan {
     /// In the order in which they are shown. May hold a token.
     pub(super) set: Vec<(&'static str, Zeroizing<String>)>,
     pub(super) unset: Vec<&'static str>,
     /// For people: what no variable can do.
     pub(super) comments: Vec<String>,
+    /// The same where it will bite later and nobody looks at comments.
+    pub(super) cautions: Vec<String>,
     /// Whether the role's own cloud has tools that find nothing that is kept fresh: what is left
     /// is a set as it is now.
     pub(super) needs_static: bool,
@@ -43,40 +49,13 @@ const AWS: &[IpAddr] = &[
 ];
 const ALIBABA: &[IpAddr] = &[IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200))];
 
-/// Static keys, and other identities that AWS SDKs take before a container's or an instance's.
-const AWS_RIVALS: [&str; 7] = [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-];
-const TENCENT_RIVALS: [&str; 6] = [
-    "TENCENTCLOUD_SECRET_ID",
-    "TENCENTCLOUD_SECRET_KEY",
-    "TENCENTCLOUD_TOKEN",
-    "TENCENTCLOUD_SESSION_TOKEN",
-    "TENCENTCLOUD_SECURITY_TOKEN",
-    "TENCENTCLOUD_ROLE_ARN",
-];
-const HUAWEI_RIVALS: [&str; 6] = [
-    "HUAWEICLOUD_SDK_AK",
-    "HUAWEICLOUD_SDK_SK",
-    "HUAWEICLOUD_SDK_SECURITY_TOKEN",
-    "OBS_ACCESS_KEY_ID",
-    "OBS_SECRET_ACCESS_KEY",
-    "OBS_SECURITY_TOKEN",
-];
-const ALIBABA_RIVALS: [&str; 6] = [
-    "ALIBABA_CLOUD_ACCESS_KEY_ID",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
-    "ALIBABA_CLOUD_SECURITY_TOKEN",
-    "ALIBABA_CLOUD_ROLE_ARN",
-    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
-    "ALIBABA_CLOUD_PROFILE",
-];
+/// For the tools that cannot fetch. No `Debug`: it holds secrets.
+pub(super) struct Static {
+    pub(super) cloud: Cloud,
+    /// As it is told.
+    pub(super) ends: String,
+    pub(super) variables: Vec<(&'static str, Zeroizing<String>)>,
+}
 
 /// The plan for one role.
 pub(super) fn plan(role: &Name, offer: &Offer, around: &Surroundings<'_>) -> Plan {
@@ -89,13 +68,42 @@ pub(super) fn plan(role: &Name, offer: &Offer, around: &Surroundings<'_>) -> Pla
     };
     making.aws();
     making.alibaba();
-    match offer.cloud.as_deref() {
-        Some("huawei") => making.huawei(),
-        Some("tencent") => making.tencent(),
-        Some(_) | None => {}
+    match offer.cloud {
+        Some(Cloud::Huawei) => making.huawei(),
+        Some(Cloud::Tencent) => making.tencent(),
+        None => {}
     }
     making.no_proxy();
     making.plan
+}
+
+impl Plan {
+    /// Hands over a set as it is now. No other identity of its cloud stays beside it.
+    pub(super) fn hand_over(&mut self, set: Static) {
+        let Static {
+            cloud,
+            ends,
+            variables,
+        } = set;
+        let is_set = |name: &&&str| variables.iter().any(|(it, _)| it == *name);
+        let rivals = rivals::of(cloud).iter().filter(|name| !is_set(name));
+        self.unset.extend(rivals);
+        self.cautions.push(format!(
+            "for the tools without a way to fetch: a set that ends at {ends} and is not renewed"
+        ));
+        self.set.extend(variables);
+    }
+
+    /// There is no set now. What the environment held before is somebody else's all the same.
+    pub(super) fn go_without(&mut self, cloud: Option<Cloud>, why: &str) {
+        let clouds = Cloud::ALL
+            .into_iter()
+            .filter(|it| cloud.is_none_or(|cloud| cloud == *it));
+        self.unset.extend(clouds.flat_map(rivals::of));
+        self.cautions.push(format!(
+            "for the tools without a way to fetch there is nothing now: {why}"
+        ));
+    }
 }
 
 struct Making<'a> {
@@ -103,8 +111,8 @@ struct Making<'a> {
     offer: &'a Offer,
     around: &'a Surroundings<'a>,
     plan: Plan,
-    /// Addresses that must not be asked through a proxy.
-    hosts: Vec<IpAddr>,
+    /// Addresses and names that must not be asked through a proxy.
+    hosts: Vec<String>,
 }
 
 impl<'a> Making<'a> {
@@ -120,7 +128,7 @@ impl<'a> Making<'a> {
             ));
             return;
         }
-        self.plan.unset.extend(AWS_RIVALS);
+        self.plan.unset.extend(rivals::AWS);
         self.plan.unset.extend([
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN",
@@ -160,7 +168,7 @@ impl<'a> Making<'a> {
             "AWS SDKs take a [default] profile in ~/.aws/credentials first, if there is one"
                 .to_owned(),
         );
-        if !self.is_built_in("aws-imds", AWS) {
+        if !self.is_built_in(Protocol::AwsImds, AWS) {
             self.say(
                 "s3fs and s3cmd read no variable: they need a listener with `aws-imds` on \
                  169.254.169.254:80, or the sink `aws-credentials`"
@@ -182,12 +190,12 @@ impl<'a> Making<'a> {
                 percent_encoding::utf8_percent_encode(&secret, percent_encoding::NON_ALPHANUMERIC);
             let url = self.url(address);
             let uri = format!("{url}/alibaba/credentials/{secret}/{}", self.role);
-            self.plan.unset.extend(ALIBABA_RIVALS);
+            self.plan.unset.extend(rivals::ALIBABA);
             self.set("ALIBABA_CLOUD_CREDENTIALS_URI", uri);
             // Python's default chain asks the instance first.
             self.set("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true".to_owned());
-        } else if self.is_built_in("alibaba", ALIBABA) {
-            self.plan.unset.extend(ALIBABA_RIVALS);
+        } else if self.is_built_in(Protocol::Alibaba, ALIBABA) {
+            self.plan.unset.extend(rivals::ALIBABA);
             self.plan.unset.extend([
                 "ALIBABA_CLOUD_CREDENTIALS_URI",
                 "ALIBABA_CLOUD_ECS_METADATA_DISABLED",
@@ -197,7 +205,7 @@ impl<'a> Making<'a> {
 
     fn huawei(&mut self) {
         let container = self.with_token("huawei-container");
-        let built_in = self.is_built_in("huawei", HUAWEI);
+        let built_in = self.is_built_in(Protocol::Huawei, HUAWEI);
         if container.is_none() && !built_in {
             self.say(format!(
                 "Huawei Cloud's SDKs: no listener serves `{}` to them. Add one with `protocols = \
@@ -207,7 +215,7 @@ impl<'a> Making<'a> {
             self.plan.needs_static = true;
             return;
         }
-        self.plan.unset.extend(HUAWEI_RIVALS);
+        self.plan.unset.extend(rivals::of(Cloud::Huawei));
         if let Some((serving, address, token)) = container {
             let uri = format!("{}/huawei/container/{}", self.url(address), self.role);
             self.plan.unset.push("HC_CONTAINER_AUTHORIZATION_TOKEN");
@@ -227,8 +235,8 @@ impl<'a> Making<'a> {
     }
 
     fn tencent(&mut self) {
-        if self.is_built_in("tencent", TENCENT) {
-            self.plan.unset.extend(TENCENT_RIVALS);
+        if self.is_built_in(Protocol::Tencent, TENCENT) {
+            self.plan.unset.extend(rivals::of(Cloud::Tencent));
             return;
         }
         self.say(
@@ -257,9 +265,8 @@ impl<'a> Making<'a> {
                 .filter(|entry| !entry.is_empty())
                 .collect();
             for host in &self.hosts {
-                let host = host.to_string();
-                if !entries.contains(&host) {
-                    entries.push(host);
+                if !entries.contains(host) {
+                    entries.push(host.clone());
                 }
             }
             self.plan
@@ -294,9 +301,7 @@ impl<'a> Making<'a> {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         };
-        if !self.hosts.contains(&ip) {
-            self.hosts.push(ip);
-        }
+        self.never_by_proxy(ip.to_string());
         format!("http://{}", SocketAddr::new(ip, address.port()))
     }
 
@@ -325,15 +330,26 @@ impl<'a> Making<'a> {
         Some((serving, address, serving.token.as_deref()?))
     }
 
-    /// Whether clients without any setting find this role.
-    fn is_built_in(&self, protocol: &str, addresses: &[IpAddr]) -> bool {
-        self.offer.servings.iter().any(|it| {
-            let on =
-                |address: &SocketAddr| addresses.contains(&address.ip()) && address.port() == 80;
+    fn never_by_proxy(&mut self, host: String) {
+        if !self.hosts.contains(&host) {
+            self.hosts.push(host);
+        }
+    }
+
+    /// Whether clients without any setting find this role. They would ask a proxy for it.
+    fn is_built_in(&mut self, protocol: Protocol, addresses: &[IpAddr]) -> bool {
+        let on = |address: &SocketAddr| addresses.contains(&address.ip()) && address.port() == 80;
+        let is_there = self.offer.servings.iter().any(|it| {
             it.is_first
-                && it.protocols.contains(protocol)
+                && it.protocols.contains(protocol.as_str())
                 && matches!(&it.target, Target::Tcp(address) if on(address))
-        })
+        });
+        if is_there {
+            for host in protocol.emulated_hosts() {
+                self.never_by_proxy((*host).to_owned());
+            }
+        }
+        is_there
     }
 }
 

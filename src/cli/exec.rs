@@ -8,7 +8,7 @@ use std::process::Command;
 use zeroize::Zeroizing;
 
 use super::args::{Env, Exec as Arguments, From};
-use super::environment::{Plan, Surroundings, plan};
+use super::environment::{Plan, Static, Surroundings, plan};
 use super::exit::{Exit, Failure};
 use super::locate::{Offer, offer};
 use super::{block_on, output, vending};
@@ -28,6 +28,9 @@ pub(super) fn print(config: &Path, arguments: &Env) -> Result<Exit, Failure> {
 /// seen by whoever started this.
 pub(super) fn exec(config: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let plan = make(config, &arguments.from, &arguments.role)?;
+    for caution in &plan.cautions {
+        output::message(&output::printable(caution).replace('\n', " "));
+    }
     let (program, words) = arguments
         .command
         .split_first()
@@ -72,19 +75,14 @@ fn make(config: &Path, from: &From, role: &Name) -> Result<Plan, Failure> {
     // Without a configuration nothing else is known to fetch by itself.
     if plan.needs_static || offer.cloud.is_none() {
         match block_on(vending::fetch_once(config, from, role)) {
-            Ok(served) => {
-                plan.comments.push(format!(
-                    "for the tools without a way to fetch: a set that ends at {} and is not \
-                     renewed",
-                    rfc3339_seconds(served.expires_at())
-                ));
-                plan.set.extend(served.variables());
-            }
+            Ok(served) => plan.hand_over(Static {
+                cloud: served.cloud(),
+                ends: rfc3339_seconds(served.expires_at()),
+                variables: served.variables(),
+            }),
             Err(failure) if plan.set.is_empty() => return Err(failure),
             // The others will fetch by themselves.
-            Err(failure) => plan.comments.push(format!(
-                "for the tools without a way to fetch there is nothing now: {failure}"
-            )),
+            Err(failure) => plan.go_without(offer.cloud, &failure.message),
         }
     }
     Ok(plan)
@@ -103,7 +101,7 @@ fn lines(plan: &Plan) -> Zeroizing<String> {
             format_args!("export {name}={}\n", value.as_str()),
         );
     }
-    for comment in &plan.comments {
+    for comment in plan.comments.iter().chain(&plan.cautions) {
         let comment = output::printable(comment).replace('\n', " ");
         output::append(&mut text, format_args!("# {comment}\n"));
     }
@@ -123,11 +121,12 @@ mod tests {
             ],
             unset: vec!["C"],
             comments: vec!["two\nlines".to_owned()],
+            cautions: vec!["at last".to_owned()],
             needs_static: false,
         };
         assert_eq!(
             *lines(&plan),
-            "unset C\nexport A='it'\\''s'\nexport B=b\n# two lines\n"
+            "unset C\nexport A='it'\\''s'\nexport B=b\n# two lines\n# at last\n"
         );
     }
 }

@@ -17,7 +17,7 @@ pub enum Exit {
     Unavailable,
     /// 70: our bug.
     Internal,
-    /// 77: not allowed.
+    /// 77: not allowed, or a login denied.
     NotAllowed,
     /// 78: wrong configuration. A service manager should not try again.
     Misconfigured,
@@ -58,7 +58,7 @@ impl Exit {
                  cloud refused, or the time is up"
             }
             Self::Internal => "a bug in credvend",
-            Self::NotAllowed => "not allowed",
+            Self::NotAllowed => "not allowed, or a login denied",
             Self::Misconfigured => "wrong configuration",
         }
     }

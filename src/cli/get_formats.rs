@@ -82,6 +82,11 @@ impl Served {
         })
     }
 
+    /// Whose keys they are.
+    pub(super) fn cloud(&self) -> Cloud {
+        self.cloud
+    }
+
     /// The expiry that was told.
     pub(super) fn expires_at(&self) -> SystemTime {
         self.expires_at

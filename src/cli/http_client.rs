@@ -44,7 +44,7 @@ impl fmt::Display for Target {
 }
 
 /// What to ask for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Question {
     pub(super) method: Method,
     /// Path and query.

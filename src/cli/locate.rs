@@ -1,20 +1,16 @@
-//! Where the daemon listens, as far as a command needs to know: the admin socket, and the
-//! listeners that serve a role natively.
-//!
-//! The files are read here, not loaded and judged as the daemon does it: commands must go on
-//! working while somebody edits the configuration and makes a mistake in another place, and a
-//! program that only wants credentials need not look up every user and group first.
+//! The listeners of a role, as far as a command needs to know: those that serve it natively, and
+//! all there are.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::exit::{Exit, Failure};
 use super::http_client::Target;
-
-const DEFAULT_ADMIN_SOCKET: &str = "/run/credvend/admin.sock";
+use super::written;
+use crate::config::model::Protocol;
+use crate::credentials::Cloud;
 
 /// A listener that serves a role natively.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,21 +20,10 @@ pub(super) struct Access {
     pub(super) token: Option<PathBuf>,
 }
 
-/// The admin socket of the daemon with this configuration; the default path if there is
-/// nothing to be read.
-pub(super) fn admin_socket(config: &Path) -> PathBuf {
-    read_all(config)
-        .unwrap_or_default()
-        .iter()
-        .find_map(|file| file.get("admin")?.get("socket")?.as_str())
-        .unwrap_or(DEFAULT_ADMIN_SOCKET)
-        .into()
-}
-
 /// The listeners that serve this role natively; Unix sockets first, as they are cheaper and
 /// need no token.
 pub(super) fn native_listeners(config: &Path, role: &str) -> Result<Vec<Access>, Failure> {
-    let files = read_all(config).map_err(|failure| {
+    let files = written::all(config).map_err(|failure| {
         failure.hint("`--socket PATH` names a listener's socket without the configuration")
     })?;
     choose(&files, role).map_err(|nothing| nothing.into_failure(config, role))
@@ -59,14 +44,14 @@ pub(super) struct Serving {
 /// What the configuration says of a role, as far as its clients are concerned.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Offer {
-    /// As in `cloud` of a native answer; `None` if the files do not tell.
-    pub(super) cloud: Option<String>,
+    /// `None` if the files do not tell.
+    pub(super) cloud: Option<Cloud>,
     pub(super) servings: Vec<Serving>,
 }
 
 /// Everything that serves this role.
 pub(super) fn offer(config: &Path, role: &str) -> Result<Offer, Failure> {
-    let files = read_all(config)?;
+    let files = written::all(config)?;
     find_offer(&files, role).map_err(|nothing| nothing.into_failure(config, role))
 }
 
@@ -92,10 +77,15 @@ fn find_offer(files: &[Table], role: &str) -> Result<Offer, Nothing> {
         let Some(access) = access(listener).filter(|_| roles.contains(&role)) else {
             continue;
         };
-        // The metadata protocol of a cloud has the cloud's name.
-        let usual = || roles.iter().filter_map(|role| cloud(role));
+        // The metadata protocol of a cloud has the cloud's name; it never leaves this host.
+        let is_remote = listener.get("allow-remote").and_then(Value::as_bool) == Some(true);
+        let usual = roles
+            .iter()
+            .filter_map(|role| cloud(role))
+            .filter(|_| !is_remote);
+        let usual = usual.map(|cloud| cloud.as_str().to_owned());
         let protocols = match listener.get("protocols") {
-            None => usual().chain(["native".to_owned()]).collect(),
+            None => usual.chain(["native".to_owned()]).collect(),
             chosen => strings(chosen).into_iter().map(str::to_owned).collect(),
         };
         offer.servings.push(Serving {
@@ -114,13 +104,13 @@ fn find_offer(files: &[Table], role: &str) -> Result<Offer, Nothing> {
 }
 
 /// A provider's kind begins with the cloud's name, unless it is a program for any cloud.
-fn cloud_of(role: &Value) -> Option<String> {
+fn cloud_of(role: &Value) -> Option<Cloud> {
     let (kind, provider) = role.get("provider")?.as_table()?.iter().next()?;
-    let cloud = match kind.as_str() {
+    let name = match kind.as_str() {
         "command" => provider.get("cloud")?.as_str()?,
         kind => kind.split('-').next()?,
     };
-    Some(cloud.to_owned())
+    Cloud::ALL.into_iter().find(|cloud| cloud.as_str() == name)
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -154,34 +144,22 @@ impl Nothing {
 }
 
 fn choose(files: &[Table], role: &str) -> Result<Vec<Access>, Nothing> {
-    let tables = |name: &'static str| {
-        files
-            .iter()
-            .filter_map(move |file| file.get(name)?.as_table())
-            .flatten()
-    };
-    let mut known: BTreeSet<String> = tables("role").map(|(name, _)| name.clone()).collect();
-    let mut found = Vec::new();
-    for (_, listener) in tables("listener") {
-        let roles = strings(listener.get("roles"));
-        let serves = roles.contains(&role);
-        known.extend(roles.into_iter().map(str::to_owned));
-        // Without `protocols` a listener speaks natively, among others.
-        let natively = listener.get("protocols").is_none()
-            || strings(listener.get("protocols")).contains(&"native");
-        if serves && natively {
-            found.extend(access(listener));
-        }
+    let offer = find_offer(files, role)?;
+    let natively = offer
+        .servings
+        .into_iter()
+        .filter(|serving| serving.protocols.contains(Protocol::Native.as_str()));
+    let mut found: Vec<Access> = natively
+        .map(|serving| Access {
+            target: serving.target,
+            token: serving.token,
+        })
+        .collect();
+    if found.is_empty() {
+        return Err(Nothing::NotNative);
     }
-    if !found.is_empty() {
-        found.sort_by_key(|access| matches!(access.target, Target::Tcp(_)));
-        return Ok(found);
-    }
-    Err(if known.contains(role) {
-        Nothing::NotNative
-    } else {
-        Nothing::NoSuchRole(known)
-    })
+    found.sort_by_key(|access| matches!(access.target, Target::Tcp(_)));
+    Ok(found)
 }
 
 fn access(listener: &Value) -> Option<Access> {
@@ -208,41 +186,11 @@ fn strings(value: Option<&Value>) -> Vec<&str> {
         .collect()
 }
 
-/// The file and those of `conf.d` beside it. Of the latter, what cannot be read is left out.
-fn read_all(config: &Path) -> Result<Vec<Table>, Failure> {
-    let mut files = vec![read(config)?];
-    let beside = config.with_file_name("conf.d");
-    let entries = fs::read_dir(beside).into_iter().flatten().flatten();
-    let mut more: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    more.sort();
-    more.retain(|path| path.extension().is_some_and(|it| it == "toml"));
-    files.extend(more.iter().filter_map(|path| read(path).ok()));
-    Ok(files)
-}
-
-fn read(path: &Path) -> Result<Table, Failure> {
-    let wrong = |what: String| Failure::new(Exit::Misconfigured, what);
-    let text = fs::read_to_string(path)
-        .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
-    // The parser's own text would quote the line; its message alone names what is wrong.
-    text.parse::<Table>().map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-        wrong(format!(
-            "{}:{line}: {}",
-            path.display(),
-            error.message().replace('\n', ", ")
-        ))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const CONFIG: &str = r#"
-        [admin]
-        socket = "/tmp/elsewhere.sock"
         [role.app]
         [role.lonely]
         [listener.metadata]
@@ -297,7 +245,7 @@ mod tests {
         let text = CONFIG.replace("[role.app]\n", "");
         let files = [text.parse().unwrap(), roles.parse().unwrap()];
         let offer = find_offer(&files, "app").unwrap();
-        assert_eq!(offer.cloud.as_deref(), Some("huawei"));
+        assert_eq!(offer.cloud, Some(Cloud::Huawei));
         let names: Vec<_> = offer.servings.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["app", "metadata", "tasks"]);
         let first: Vec<_> = offer.servings.iter().map(|it| it.is_first).collect();
@@ -309,23 +257,23 @@ mod tests {
     }
 
     #[test]
-    fn the_admin_socket_may_stand_in_any_file_and_has_a_default() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("config.toml");
-        assert_eq!(admin_socket(&config), Path::new(DEFAULT_ADMIN_SOCKET));
-        fs::write(&config, "[role.app]\n").unwrap();
-        fs::create_dir(dir.path().join("conf.d")).unwrap();
-        fs::write(dir.path().join("conf.d/a.toml"), CONFIG).unwrap();
-        assert_eq!(admin_socket(&config), Path::new("/tmp/elsewhere.sock"));
-    }
-
-    #[test]
-    fn a_syntax_error_names_its_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("config.toml");
-        fs::write(&config, "[role.app]\nduration = 2h\n").unwrap();
-        let failure = native_listeners(&config, "app").unwrap_err();
-        assert_eq!(failure.exit, Exit::Misconfigured);
-        assert!(failure.message.contains("config.toml:2: "), "{failure}");
+    fn metadata_never_leaves_the_host_and_so_is_no_offer() {
+        let text = r#"
+            [role.app.provider.tencent-assume-role]
+            [listener.far]
+            address = "10.0.0.1:9470"
+            roles = ["app"]
+            allow-remote = true
+            [listener.near]
+            address = "127.0.0.1:9470"
+            roles = ["app"]
+        "#;
+        let offer = find_offer(&[text.parse().unwrap()], "app").unwrap();
+        let protocols: Vec<Vec<&str>> = offer
+            .servings
+            .iter()
+            .map(|it| it.protocols.iter().map(String::as_str).collect())
+            .collect();
+        assert_eq!(protocols, [vec!["native"], vec!["native", "tencent"]]);
     }
 }

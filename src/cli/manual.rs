@@ -79,6 +79,11 @@ fn endings() -> Roff {
             "the admin socket, unless the configuration names another",
         ),
         (
+            "/run/credvend/admin-*.link",
+            "where a daemon says that its admin socket is, one for each configuration; in \
+             $RUNTIME_DIRECTORY where that is set",
+        ),
+        (
             "/var/lib/credvend",
             "state, unless the configuration names another directory",
         ),

@@ -19,14 +19,15 @@ mod login;
 mod manual;
 mod operate;
 mod output;
+mod reach;
 mod status;
 mod vending;
+mod written;
 
 use std::ffi::OsString;
 use std::panic;
 use std::path::Path;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::daemon::{self, RunError};
@@ -43,7 +44,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         output::message(&format!("this is a bug in credvend, at {place}"));
     }));
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    panic::catch_unwind(|| match Arguments::try_parse_from(&arguments) {
+    panic::catch_unwind(|| match Arguments::read(&arguments) {
         Ok(arguments) => execute(&arguments).unwrap_or_else(|failure| {
             output::failure(&failure);
             failure.exit

@@ -8,9 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::args::{Forget, Refresh, Whoami};
 use super::exit::{Exit, Failure};
-use super::http_client::{Answer, CallError, Question, Target, call};
-use super::locate::admin_socket;
-use super::output;
+use super::http_client::{Answer, CallError, Question};
+use super::{output, reach};
 use crate::admin::api::{
     ErrorBody, Forgotten, Refreshed, RefusalBody, Reloaded, RoleQuestion, RoleSelection, Whose,
 };
@@ -36,9 +35,8 @@ impl From<CallError> for Failure {
     }
 }
 
-/// Asks the daemon with this configuration.
-pub(super) async fn ask(config: &Path, question: Question) -> Result<Answer, Failure> {
-    let answer = call(&Target::Unix(admin_socket(config)), question).await?;
+/// The answer, if it is one and no refusal.
+pub(super) fn accept(answer: Answer) -> Result<Answer, Failure> {
     if answer.status == 200 {
         return Ok(answer);
     }
@@ -73,7 +71,7 @@ pub(super) async fn post<T: DeserializeOwned>(
     let body = serde_json::to_vec(request)
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
     let question = Question::post(format!("/admin/v1/{operation}"), body, timeout);
-    decode(&ask(config, question).await?)
+    decode(&accept(reach::ask(config, question).await?)?)
 }
 
 fn selection(roles: &[Name], all: bool) -> RoleSelection {
@@ -122,7 +120,8 @@ fn report_refresh(done: &Refreshed) -> (String, Exit) {
 
 /// Makes the daemon read its configuration again.
 pub(super) async fn reload(config: &Path) -> Result<Exit, Failure> {
-    let done: Reloaded = post(config, "reload", &serde_json::Map::new(), TIMEOUT).await?;
+    let told = post(config, "reload", &serde_json::Map::new(), TIMEOUT).await;
+    let done: Reloaded = judge_reload(told, reach::mistake(config))?;
     for warning in &done.warnings {
         output::message(&format!("warning: {}", output::printable(warning)));
     }
@@ -134,6 +133,18 @@ pub(super) async fn reload(config: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
+/// A file that nobody can read is wrong whether or not a daemon is there to say so. One that has
+/// nothing against it reads other files.
+fn judge_reload<T>(told: Result<T, Failure>, mistake: Option<Failure>) -> Result<T, Failure> {
+    match (told, mistake) {
+        (Ok(_), Some(mistake)) => Err(mistake),
+        (Err(failure), Some(mistake)) if failure.exit == Exit::Unavailable => {
+            Err(mistake.hint(format!("no daemon was told: {}", failure.message)))
+        }
+        (told, _) => told,
+    }
+}
+
 /// Makes the daemon drop held sets.
 pub(super) async fn forget(config: &Path, arguments: &Forget) -> Result<Exit, Failure> {
     let request = selection(&arguments.roles, arguments.all);
@@ -142,7 +153,10 @@ pub(super) async fn forget(config: &Path, arguments: &Forget) -> Result<Exit, Fa
     for role in &done.roles {
         output::append(&mut text, format_args!("{role}: forgotten\n"));
     }
-    if done.roles.is_empty() {
+    for role in request.roles.iter().filter(|it| !done.roles.contains(it)) {
+        output::append(&mut text, format_args!("{role}: nothing was held\n"));
+    }
+    if text.is_empty() {
         text.push_str("nothing was held\n");
     }
     output::result(&output::printable(&text))?;
@@ -208,6 +222,47 @@ mod tests {
                 roles: outcomes,
             };
             assert_eq!(report_refresh(&done).1, exit, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_a_mistake_whether_or_not_a_daemon_says_so() {
+        let mistake = || Some(Failure::new(Exit::Misconfigured, "config.toml:3: no"));
+        let fail = |exit| Err(Failure::new(exit, "so"));
+        for (case, told, mistake, exit) in [
+            ("fine", Ok(()), None, Exit::Fine),
+            (
+                "nobody there",
+                fail(Exit::Unavailable),
+                None,
+                Exit::Unavailable,
+            ),
+            (
+                "nobody there",
+                fail(Exit::Unavailable),
+                mistake(),
+                Exit::Misconfigured,
+            ),
+            ("another's", Ok(()), mistake(), Exit::Misconfigured),
+            (
+                "no operator",
+                fail(Exit::NotAllowed),
+                mistake(),
+                Exit::NotAllowed,
+            ),
+            (
+                "said by the daemon",
+                fail(Exit::Misconfigured),
+                mistake(),
+                Exit::Misconfigured,
+            ),
+        ] {
+            let judged = judge_reload(told, mistake);
+            assert_eq!(
+                judged.map_or_else(|it| it.exit, |()| Exit::Fine),
+                exit,
+                "{case}"
+            );
         }
     }
 

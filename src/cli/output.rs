@@ -10,21 +10,32 @@ use super::exit::{Exit, Failure};
 
 /// Writes a result to stdout; colours are taken out unless it is a terminal that wants them.
 pub(super) fn result(text: &str) -> Result<(), Failure> {
+    result_if_read(text).map(drop)
+}
+
+/// The same, and whether somebody still reads.
+pub(super) fn result_if_read(text: &str) -> Result<bool, Failure> {
     raw_result(&mut anstream::stdout().lock(), text.as_bytes())
 }
 
 /// Writes bytes to stdout as they are.
 pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    bytes_if_read(bytes).map(drop)
+}
+
+/// The same, and whether somebody still reads.
+pub(super) fn bytes_if_read(bytes: &[u8]) -> Result<bool, Failure> {
     raw_result(&mut io::stdout().lock(), bytes)
 }
 
-fn raw_result(stream: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
+fn raw_result(stream: &mut impl Write, bytes: &[u8]) -> Result<bool, Failure> {
     match stream.write_all(bytes).and_then(|()| stream.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(
             Exit::Unavailable,
             format!("cannot write the result: {error}"),
         )),
-        _ => Ok(()),
     }
 }
 

@@ -1,58 +1,69 @@
-//! `status`: the daemon's document as aligned text, and the judgement of `--check`.
+//! `status`: the daemon's document as a table, and the judgement of `--check`.
+
+mod layout;
 
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
 use tokio::time::sleep;
 
 use super::args;
 use super::exit::{Exit, Failure};
 use super::http_client::Question;
-use super::{operate, output};
+use super::{operate, output, reach};
 use crate::admin::api::{ListenerStatus, LoginStatus, RoleStatus, Status};
+use layout::{Cell, Layout, aligned, coloured, plain, separated};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// Clears the screen and goes to its top.
 const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
 
-/// Shows roles and listeners, once or until interrupted.
+/// Shows roles and listeners, once, or until interrupted or nobody reads any more.
 pub(super) async fn status(config: &Path, arguments: &args::Status) -> Result<Exit, Failure> {
-    if !arguments.watch {
-        return show(config, arguments, "").await;
-    }
     let terminal = stdout().is_terminal();
-    let before = if terminal && !arguments.json {
-        CLEAR
-    } else {
-        ""
-    };
-    show(config, arguments, before).await?;
-    loop {
+    if !arguments.watch {
+        return Ok(show(config, arguments, terminal).await?.exit);
+    }
+    let mut shown = show(config, arguments, terminal).await?;
+    while shown.is_read {
         sleep(WATCH_EVERY).await;
         // A daemon that restarts comes back; whoever watches wants to see that.
-        if let Err(failure) = show(config, arguments, before).await {
-            output::failure(&failure);
-        } else if !terminal && !arguments.json {
-            output::result("\n")?;
+        match show(config, arguments, terminal).await {
+            Ok(again) => shown = again,
+            Err(failure) => output::failure(&failure),
         }
     }
+    Ok(Exit::Fine)
 }
 
-async fn show(config: &Path, arguments: &args::Status, before: &str) -> Result<Exit, Failure> {
-    let answer = operate::ask(config, Question::get("/admin/v1/status", TIMEOUT)).await?;
+struct Shown {
+    exit: Exit,
+    /// Whether somebody still reads stdout.
+    is_read: bool,
+}
+
+async fn show(config: &Path, arguments: &args::Status, terminal: bool) -> Result<Shown, Failure> {
+    let question = Question::get("/admin/v1/status", TIMEOUT);
+    let answer = operate::accept(reach::ask_harmlessly(config, question).await?)?;
     // Even for `--json`: a document that cannot be read is not handed on.
     let status: Status = operate::decode(&answer)?;
-    if arguments.json {
-        output::bytes(&answer.body)?;
-        if !answer.body.ends_with(b"\n") {
-            output::bytes(b"\n")?;
+    let is_read = if arguments.json {
+        let mut document = answer.body.clone();
+        if !document.ends_with(b"\n") {
+            document.push(b'\n');
         }
+        output::bytes_if_read(&document)?
     } else {
-        output::result(&format!("{before}{}", text(&status)))?;
-    }
+        let (before, after) = match (arguments.watch, terminal) {
+            (true, true) => (CLEAR, ""),
+            (true, false) => ("", "\n"),
+            (false, _) => ("", ""),
+        };
+        let layout = if terminal { aligned } else { separated };
+        output::result_if_read(&format!("{before}{}{after}", text(&status, layout)))?
+    };
     let troubles = if arguments.check {
         troubles(&status)
     } else {
@@ -61,11 +72,12 @@ async fn show(config: &Path, arguments: &args::Status, before: &str) -> Result<E
     for trouble in &troubles {
         output::message(&output::printable(trouble));
     }
-    Ok(if troubles.is_empty() {
+    let exit = if troubles.is_empty() {
         Exit::Fine
     } else {
         Exit::Unavailable
-    })
+    };
+    Ok(Shown { exit, is_read })
 }
 
 /// What `--check` objects to, one sentence each.
@@ -108,7 +120,7 @@ fn listener_trouble(listener: &ListenerStatus) -> Option<String> {
 
 /// Everything a person wants to see at a glance. Styled; [`output`] takes the styles out where
 /// there is no terminal.
-fn text(status: &Status) -> String {
+fn text(status: &Status, layout: Layout) -> String {
     let mut text = output::printable(&format!(
         "credvend {}, pid {}, started {}, {}\n",
         status.credvend, status.pid, status.started_at, status.config_file
@@ -120,7 +132,7 @@ fn text(status: &Status) -> String {
         text.push_str(&output::printable(&format!("note: {note}\n")));
     }
     text.push('\n');
-    text.push_str(&aligned(
+    text.push_str(&layout(
         &[
             "ROLE",
             "HELD",
@@ -134,13 +146,13 @@ fn text(status: &Status) -> String {
     ));
     if !status.logins.is_empty() {
         text.push('\n');
-        text.push_str(&aligned(
+        text.push_str(&layout(
             &["LOGIN", "STATE", "ENDS IN", "TROUBLE"],
             &status.logins.iter().map(login_row).collect::<Vec<_>>(),
         ));
     }
     text.push('\n');
-    text.push_str(&aligned(
+    text.push_str(&layout(
         &[
             "LISTENER",
             "ADDRESS",
@@ -156,27 +168,6 @@ fn text(status: &Status) -> String {
             .collect::<Vec<_>>(),
     ));
     text
-}
-
-/// A cell and how it is shown.
-type Cell = (String, Style);
-
-fn plain(text: impl Into<String>) -> Cell {
-    (text.into(), Style::new())
-}
-
-fn coloured(word: &str) -> Cell {
-    let style = match word {
-        "fresh" | "listening" | "signed-in" => AnsiColor::Green.on_default(),
-        "degraded" | "retrying" | "ending" | "overdue" | "signing-in" => {
-            AnsiColor::Yellow.on_default()
-        }
-        "none" | "expired" | "failing" | "needs-login" | "failed" => {
-            AnsiColor::Red.on_default().bold()
-        }
-        _ => Style::new(),
-    };
-    (word.to_owned(), style)
 }
 
 fn role_row(role: &RoleStatus) -> Vec<Cell> {
@@ -225,41 +216,6 @@ fn listener_row(listener: &ListenerStatus) -> Vec<Cell> {
         plain(listener.roles.join(",")),
         plain(listener.error.as_deref().unwrap_or("")),
     ]
-}
-
-/// Columns as wide as their widest cell; the last one is not filled up.
-fn aligned(heads: &[&str], rows: &[Vec<Cell>]) -> String {
-    let head = heads
-        .iter()
-        .map(|head| ((*head).to_owned(), Style::new().bold()))
-        .collect();
-    let rows: Vec<Vec<Cell>> = std::iter::once(&head)
-        .chain(rows)
-        .map(|row| row.iter().map(one_line).collect())
-        .collect();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells
-            .map(|(text, _)| text.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for ((cell, style), width) in row.iter().zip(&widths) {
-            let fill = " ".repeat(width - cell.chars().count() + 2);
-            output::append(&mut line, format_args!("{style}{cell}{style:#}{fill}"));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-fn one_line((text, style): &Cell) -> Cell {
-    (output::printable(text).replace('\n', " "), *style)
 }
 
 /// The two largest units that matter.
@@ -331,7 +287,7 @@ mod tests {
             roles: vec![app, longer],
             ..Status::default()
         };
-        let stripped = anstream::adapter::strip_str(&text(&status)).to_string();
+        let stripped = anstream::adapter::strip_str(&text(&status, aligned)).to_string();
         let lines: Vec<&str> = stripped
             .lines()
             .skip_while(|it| !it.contains("HELD"))
@@ -343,6 +299,28 @@ mod tests {
                 "app            degraded  retrying  AKIDabcd…wxyz  2m 05s      -             \
                  no\\u{1b}[2J answer at all",
                 "a-longer-name  fresh     idle      -              -           -",
+            ]
+        );
+    }
+
+    #[test]
+    fn off_a_terminal_cells_stand_between_tabs() {
+        let mut app = role("degraded", "retrying");
+        app.last_error = Some(LastError {
+            message: "no\tanswer\nat all".into(),
+            ..LastError::default()
+        });
+        let status = Status {
+            roles: vec![app],
+            ..Status::default()
+        };
+        let text = text(&status, separated);
+        let lines: Vec<&str> = text.lines().skip_while(|it| !it.contains("HELD")).collect();
+        assert_eq!(
+            lines[..2],
+            [
+                "ROLE\tHELD\tREFRESH\tKEY\tEXPIRES IN\tNEXT REFRESH\tLAST ERROR",
+                "app\tdegraded\tretrying\t-\t-\t-\tno\\tanswer at all",
             ]
         );
     }

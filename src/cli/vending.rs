@@ -20,6 +20,12 @@ use crate::provider::secrets::{SecretRef, SecretSource};
 /// The daemon answers from memory, or holds a request for at most 1.5 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// For the answer to a request that was held as long as it might be.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// Nobody waits longer, and the clock has no end to be met.
+const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365 * 30);
+
 /// How long one request of `wait` is held. After it the whole answer is read again, since the
 /// expiry shown for a set may move while its `ETag` does not.
 const HOLD: Duration = Duration::from_secs(10);
@@ -46,7 +52,7 @@ pub(super) async fn get(config: &Path, arguments: &Get) -> Result<Exit, Failure>
 /// The credentials of a role, as a client of a listener.
 pub(super) async fn fetch_once(config: &Path, from: &From, role: &Name) -> Result<Served, Failure> {
     let listeners = listeners(config, from, role)?;
-    let answer = fetch(&listeners, role, None).await?;
+    let answer = fetch(&listeners, role, None, None).await?;
     parse(&answer, role)
 }
 
@@ -54,13 +60,14 @@ pub(super) async fn fetch_once(config: &Path, from: &From, role: &Name) -> Resul
 pub(super) async fn wait(config: &Path, arguments: &Wait) -> Result<Exit, Failure> {
     let role = &arguments.role;
     let listeners = listeners(config, &arguments.from, role)?;
-    let deadline = Instant::now() + arguments.timeout;
+    let deadline = Instant::now() + arguments.timeout.min(LONGEST_WAIT);
     let mut known: Option<HeaderValue> = None;
     let mut why_not = Failure::new(Exit::Unavailable, "nothing was tried yet");
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let hold = known.take().map(|etag| (etag, left.min(HOLD)));
-        match fetch(&listeners, role, hold).await {
+        let hold = left.saturating_sub(SLACK).min(HOLD);
+        let hold = known.take().map(|etag| (etag, hold));
+        match fetch(&listeners, role, hold, Some(deadline)).await {
             Ok(answer) if answer.status == 304 => {}
             Ok(answer) => {
                 let remaining = remaining(&parse(&answer, role)?, SystemClock.wall());
@@ -109,17 +116,23 @@ fn listeners(config: &Path, from: &From, role: &Name) -> Result<Vec<Access>, Fai
     }
 }
 
-/// Asks one listener after the other until one has an answer. They all serve from the same
+/// Asks one listener after the other until one has an answer, not long after the deadline. They all serve from the same
 /// memory, so one that says "not available" speaks for the rest.
 async fn fetch(
     listeners: &[Access],
     role: &Name,
     hold: Option<(HeaderValue, Duration)>,
+    deadline: Option<Instant>,
 ) -> Result<Answer, Failure> {
     let mut refused: Option<Failure> = None;
     let mut unreachable: Option<Failure> = None;
     for listener in listeners {
-        match call(&listener.target, question(listener, role, hold.as_ref())).await {
+        let mut question = question(listener, role, hold.as_ref());
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            question.timeout = question.timeout.min(left.max(PAUSE));
+        }
+        match call(&listener.target, question).await {
             Ok(answer) => match judge(answer, listener, role) {
                 Err(failure) if failure.exit != Exit::Unavailable => {
                     refused = refused.or(Some(failure));

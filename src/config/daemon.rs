@@ -120,7 +120,7 @@ pub(super) fn metrics(table: Option<Table<'_, '_>>) -> Option<Metrics> {
         }
         Metrics {
             address,
-            allow: allow.or(Some(Allow::AnyLocal)),
+            allow: allow.unwrap_or(Allow::AnyLocal),
             hosts: hosts.unwrap_or_default(),
             token,
             allow_remote,

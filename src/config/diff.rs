@@ -150,7 +150,7 @@ pub fn role_change(old: &Role, new: &Role) -> Option<RoleChange> {
 /// What became of a listener that is in both configurations; `None` if nothing.
 #[must_use]
 pub fn listener_change(old: &Listener, new: &Listener) -> Option<ListenerChange> {
-    if old.address != new.address || old.access != new.access {
+    if !old.shares_socket_with(new) {
         Some(ListenerChange::Socket)
     } else if old.allow != new.allow {
         Some(ListenerChange::Access)

@@ -14,7 +14,9 @@ use super::source::{Place, SourceFile};
 use crate::name::Name;
 
 /// Tables that are there once.
-const SINGLE: [&str; 5] = ["daemon", "admin", "metrics", "upstream", "limits"];
+const SINGLE: [&str; 4] = ["daemon", "admin", "metrics", "upstream"];
+/// A table whose own tables may stand in different files.
+const LIMITS: &str = "limits";
 /// Tables of tables with names.
 const NAMED: [&str; 5] = ["key", "login", "role", "listener", "sink"];
 
@@ -26,31 +28,54 @@ pub(super) struct Parsed<'t> {
 }
 
 impl<'t> Parsed<'t> {
-    pub(super) fn new(file: &'t SourceFile) -> Self {
-        let tree = DeTable::parse(file.text()).map_err(Box::new);
-        let masks = match &tree {
-            Ok(root) => mask::of_document(root.get_ref()),
-            Err(_) => Vec::new(),
-        };
-        Self { file, tree, masks }
+    /// All files of a configuration: what is a name in one may be shown in the others.
+    pub(super) fn all(files: &'t [SourceFile]) -> Vec<Self> {
+        let mut parsed: Vec<Self> = files
+            .iter()
+            .map(|file| Self {
+                file,
+                tree: DeTable::parse(file.text()).map_err(Box::new),
+                masks: Vec::new(),
+            })
+            .collect();
+        let trees = || parsed.iter().filter_map(|it| it.tree.as_ref().ok());
+        let names = mask::names(trees().map(Spanned::get_ref));
+        let masks: Vec<_> = parsed
+            .iter()
+            .map(|it| match &it.tree {
+                Ok(root) => mask::of_document(root.get_ref(), &names),
+                Err(_) => Vec::new(),
+            })
+            .collect();
+        for (parsed, masks) in parsed.iter_mut().zip(masks) {
+            parsed.masks = masks;
+        }
+        parsed
     }
 }
 
 /// The tables of all files.
 pub(super) struct Document<'f, 'd> {
     single: BTreeMap<&'static str, Table<'f, 'd>>,
+    limits: Vec<Table<'f, 'd>>,
     named: BTreeMap<&'static str, Vec<(Name, Table<'f, 'd>)>>,
-    /// Whether every file could be parsed. If not, what is missing may stand in one of them.
+    /// Whether every file could be read and parsed. If not, what is missing may stand in one of
+    /// them.
     pub(super) complete: bool,
 }
 
 impl<'f, 'd> Document<'f, 'd> {
-    /// Reads the top level of each file.
-    pub(super) fn gather(parsed: &'d [Parsed<'d>], findings: &'f Findings<'d>) -> Self {
+    /// Reads the top level of each file. `all_read`: there are no others.
+    pub(super) fn gather(
+        parsed: &'d [Parsed<'d>],
+        all_read: bool,
+        findings: &'f Findings<'d>,
+    ) -> Self {
         let mut document = Self {
             single: BTreeMap::new(),
+            limits: Vec::new(),
             named: BTreeMap::new(),
-            complete: true,
+            complete: all_read,
         };
         for parsed in parsed {
             match &parsed.tree {
@@ -79,6 +104,7 @@ impl<'f, 'd> Document<'f, 'd> {
                 self.single.insert(kind, table);
             }
         }
+        self.limits.extend(root.optional(LIMITS, Value::table));
         for kind in NAMED {
             for (name, value) in root.optional(kind, Value::entries).unwrap_or_default() {
                 self.add_named(kind, name, &value, findings);
@@ -118,6 +144,11 @@ impl<'f, 'd> Document<'f, 'd> {
         self.single.remove(kind)
     }
 
+    /// Takes `[limits]` of each file that has it, or a table in it.
+    pub(super) fn limits(&mut self) -> Vec<Table<'f, 'd>> {
+        std::mem::take(&mut self.limits)
+    }
+
     /// Takes all tables of a kind.
     pub(super) fn named(&mut self, kind: &str) -> Vec<(Name, Table<'f, 'd>)> {
         self.named.remove(kind).unwrap_or_default()
@@ -132,7 +163,13 @@ impl<'f, 'd> Document<'f, 'd> {
     }
 }
 
-fn defined_twice(findings: &Findings<'_>, path: &str, second: &Place<'_>, first: &Place<'_>) {
+/// Notes that a table stands in two files.
+pub(super) fn defined_twice(
+    findings: &Findings<'_>,
+    path: &str,
+    second: &Place<'_>,
+    first: &Place<'_>,
+) {
     let text = format!("[{path}] is defined twice");
     let hint = "keep one of the two".to_owned();
     findings.add(

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::document::defined_twice;
+use super::findings::Findings;
 use super::model::{CloudLimits, Limits};
 use super::reader::{Complaint, Table, Value};
+use super::source::Place;
 use super::values;
 
 /// Actions of Tencent's STS that may have a budget of their own, with the default where it is
@@ -26,18 +29,33 @@ const HUAWEI_ACTIONS: [(&str, Option<f64>); 6] = [
 ];
 const TENCENT_DEFAULT: f64 = 50.0;
 const HUAWEI_DEFAULT: f64 = 10.0;
+const LARGEST_FLEET: u32 = 1_000_000;
 
-/// The budgets of one host: the account's, divided by the hosts that share it.
-pub(super) fn limits(mut table: Option<Table<'_, '_>>) -> Limits {
+/// The budgets of one host: the account's, divided by the hosts that share it. The table of each
+/// cloud, and what stands in `[limits]` itself, may come from different files.
+pub(super) fn limits<'d>(tables: Vec<Table<'_, 'd>>, findings: &Findings<'d>) -> Limits {
     let mut fleet_size = None;
-    let mut tencent = None;
-    let mut huawei = None;
-    if let Some(table) = &mut table {
-        fleet_size = table.optional("fleet-size", fleet_size_of);
-        tencent = table.optional("tencent", Value::table);
-        huawei = table.optional("huawei", Value::table);
-    }
-    if let Some(table) = table {
+    let mut tencent: Option<Table<'_, 'd>> = None;
+    let mut huawei: Option<Table<'_, 'd>> = None;
+    let mut own: Option<Place<'d>> = None;
+    for mut table in tables {
+        if table.has_values() {
+            match &own {
+                Some(first) => defined_twice(findings, table.path(), table.place(), first),
+                None => own = Some(table.place().clone()),
+            }
+        }
+        let size = table.optional("fleet-size", fleet_size_of);
+        fleet_size = fleet_size.or(size);
+        for (key, cloud) in [("tencent", &mut tencent), ("huawei", &mut huawei)] {
+            match (table.optional(key, Value::table), &cloud) {
+                (Some(second), Some(first)) => {
+                    defined_twice(findings, second.path(), second.place(), first.place());
+                }
+                (Some(first), None) => *cloud = Some(first),
+                (None, _) => {}
+            }
+        }
         table.finish();
     }
     let hosts = fleet_size.unwrap_or(1.0);
@@ -49,9 +67,11 @@ pub(super) fn limits(mut table: Option<Table<'_, '_>>) -> Limits {
 
 fn fleet_size_of(value: &Value<'_, '_>) -> Option<f64> {
     match u32::try_from(value.integer()?) {
-        Ok(hosts) if hosts > 0 => Some(f64::from(hosts)),
+        Ok(hosts) if (1..=LARGEST_FLEET).contains(&hosts) => Some(f64::from(hosts)),
         Ok(_) | Err(_) => {
-            value.complain(Complaint::new("must be the number of hosts, at least 1"));
+            value.complain(Complaint::new(format!(
+                "must be the number of hosts, from 1 to {LARGEST_FLEET}"
+            )));
             None
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::access;
 use super::address::{address, is_local};
 use super::daemon::not_local;
-use super::mask::quotable;
+use super::mask::reference;
 use super::model::{Address, Instance, Listener, Protocol, Role};
 use super::reader::{Complaint, Table, Value, suggestion};
 use super::source::Place;
@@ -15,6 +15,7 @@ use crate::name::Name;
 
 /// Names that socket units and metrics use for the daemon's own addresses.
 const RESERVED: [&str; 2] = ["admin", "metrics"];
+
 /// The roles of a configuration.
 #[derive(Debug)]
 pub(super) struct Roles<'r, 'd> {
@@ -62,13 +63,15 @@ pub(super) fn listener(
     let imds_v1 = table.get("imds-v1");
     let instance = table.optional("instance", instance);
 
-    let protocols = match (protocols, &chosen) {
-        (Some(protocols), _) => protocols,
-        (None, Some(_)) => BTreeSet::new(), // wrong, and noted
-        (None, None) => usual(vended.as_deref().unwrap_or_default(), roles, allow_remote),
+    let are_wrong = chosen.is_some() && protocols.is_none();
+    let protocols = match protocols {
+        Some(protocols) => protocols,
+        None if are_wrong => BTreeSet::new(), // noted
+        None => usual(vended.as_deref().unwrap_or_default(), roles, allow_remote),
     };
     let may_be_v1 = imds_v1.as_ref().and_then(Value::flag).unwrap_or(false);
     if may_be_v1
+        && !are_wrong
         && !protocols.contains(&Protocol::AwsImds)
         && let Some(value) = &imds_v1
     {
@@ -125,13 +128,21 @@ fn check_reach(
         }
         Address::Tcp(address) => address.ip(),
     };
-    for key in ["mode", "owner", "group"] {
+    for key in ["mode", "owner"] {
         if let Some(value) = table.get(key) {
             value.complain(
                 Complaint::new("means nothing for a TCP address")
                     .hint("who may connect is said by `allow`"),
             );
         }
+    }
+    if !has_token && let Some(value) = table.get("group") {
+        value.complain(
+            Complaint::new("means nothing for a TCP address without a `token`").hint(
+                "it is the group that may read the token's file; who may connect is said by \
+                 `allow`",
+            ),
+        );
     }
     if !is_local(ip) && !allow_remote {
         not_local(
@@ -179,7 +190,7 @@ fn protocols(value: &Value<'_, '_>) -> Option<BTreeSet<Protocol>> {
 fn protocol(text: &str) -> Result<Protocol, Complaint> {
     let known = Protocol::ALL.into_iter().find(|it| it.as_str() == text);
     known.ok_or_else(|| Complaint {
-        text: format!("contains `{}`, which is no protocol", quotable(text)),
+        text: format!("contains `{}`, which is no protocol", reference(text)),
         hint: suggestion(text, Protocol::ALL.iter().map(|it| it.as_str())),
     })
 }
@@ -191,21 +202,34 @@ fn vended(value: &Value<'_, '_>, roles: &Roles<'_, '_>) -> Option<Vec<Name>> {
     }
     let mut names: Vec<Name> = Vec::new();
     for item in &items {
-        let text = item.text()?;
-        match roles.places.get_key_value(text) {
-            Some((name, _)) if names.contains(name) => {
+        match roles.named(item, "contains") {
+            Some(name) if names.contains(&name) => {
                 item.complain(Complaint::new(format!("contains `{name}` twice")));
             }
-            Some((name, _)) => names.push(name.clone()),
-            None if roles.complete => item.complain(Complaint {
-                text: format!("contains `{}`, which is no role", quotable(text)),
-                hint: suggestion(text, roles.places.keys().map(Name::as_str))
-                    .or_else(|| Some("define it: [role.NAME]".to_owned())),
-            }),
-            None => {}
+            Some(name) => names.push(name),
+            None => {} // wrong, and noted; or in a file that could not be read
         }
     }
     Some(names)
+}
+
+impl Roles<'_, '_> {
+    /// The role a text names; `names` is the verb for one that is not there.
+    pub(super) fn named(&self, value: &Value<'_, '_>, names: &str) -> Option<Name> {
+        let text = value.text()?;
+        let known = self
+            .places
+            .get_key_value(text)
+            .map(|(name, _)| name.clone());
+        if known.is_none() && self.complete {
+            value.complain(Complaint {
+                text: format!("{names} `{}`, which is no role", reference(text)),
+                hint: suggestion(text, self.places.keys().map(Name::as_str))
+                    .or_else(|| Some("define it: [role.NAME]".to_owned())),
+            });
+        }
+        known
+    }
 }
 
 fn instance(value: &Value<'_, '_>) -> Option<Instance> {

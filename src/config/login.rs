@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::endpoint;
 use super::model::{HuaweiPortal, Keep, Login, Mint, Portal, Site, TencentPortal, Upstream};
 use super::reader::{Complaint, Table, Value};
+use super::report::{Message, Severity};
 use super::upstream;
 use super::values;
 use crate::name::Name;
@@ -21,32 +22,38 @@ const WARN_BEFORE: Duration = Duration::from_hours(2);
 pub(super) fn login(name: &Name, mut table: Table<'_, '_>, outer: &Upstream) -> Option<Login> {
     let huawei = table.get(HUAWEI);
     let tencent = table.get(TENCENT);
-    let login = match (&huawei, &tencent) {
-        (Some(value), None) => value
-            .table()
-            .and_then(|table| read(name, table, outer, huawei_portal)),
-        (None, Some(value)) => value
-            .table()
-            .and_then(|table| read(name, table, outer, tencent_portal)),
-        (Some(_), Some(second)) => {
-            table.findings().mistake(
+    if let (Some(one), Some(other)) = (&huawei, &tencent) {
+        let (first, second) = if one.place().span.start < other.place().span.start {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        table.findings().add(
+            Message::at(
+                Severity::Mistake,
                 second.key_place(),
                 "a login has one portal, and this is its second",
-                "make it a login of its own".to_owned(),
-            );
-            None
-        }
-        (None, None) => {
-            let hint = format!("as in [login.{name}.{HUAWEI}]");
-            table.complain(
-                format!("login `{name}` does not say where to sign in"),
-                hint,
-            );
-            None
-        }
+                Some("make it a login of its own".to_owned()),
+            )
+            .and("the first is here", first.key_place()),
+        );
+    }
+    let portal = |value: &Value<'_, '_>, portal: PortalReader| {
+        let table = value.table()?;
+        read(name, table, outer, portal)
     };
+    let huawei = huawei.map(|value| portal(&value, huawei_portal));
+    let tencent = tencent.map(|value| portal(&value, tencent_portal));
+    let read = huawei.or(tencent);
+    if table.is_empty() {
+        let hint = format!("as in [login.{name}.{HUAWEI}]");
+        table.complain(
+            format!("login `{name}` does not say where to sign in"),
+            hint,
+        );
+    }
     table.finish();
-    login
+    read.flatten()
 }
 
 type PortalReader = fn(&mut Table<'_, '_>, &Upstream) -> Option<Portal>;
@@ -127,11 +134,12 @@ fn mint(text: &str) -> Result<Mint, Complaint> {
 
 /// `state` and `state-key`, which go together.
 fn keep(table: &mut Table<'_, '_>) -> Option<Keep> {
-    let state = match table.get("state") {
+    let state = table.get("state");
+    let key = table.get("state-key");
+    let state = match state {
         Some(value) => kept_where(&value)?,
         None => "file",
     };
-    let key = table.get("state-key");
     match (state, key) {
         ("sealed", Some(key)) => values::secret(&key).map(Keep::Sealed),
         ("sealed", None) => {

@@ -5,11 +5,11 @@
 //!                                              │ findings: mistakes, warnings, places
 //! ```
 //!
-//! [`load`] is the only part that reads the host (files, environment, user database). What it
-//! promises, for `run`, `check` and `reload` alike:
+//! [`load`] (for `run` and `reload`) and [`check`] are the only parts that read the host (files,
+//! environment, user database). What they promise alike:
 //!
-//! 1. All mistakes of all files are in one [`Report`]; only a file that is no TOML is reported
-//!    for that alone.
+//! 1. All mistakes of all files are in one [`Report`]; only a file that is no TOML or cannot be
+//!    read is reported for that alone.
 //! 2. No value that may be a secret is in a message, not even in the quoted line.
 //! 3. What it returns is complete and consistent: every reference resolves, defaults are in.
 //!
@@ -21,6 +21,7 @@ mod daemon;
 mod diff;
 mod document;
 mod endpoint;
+mod files;
 mod findings;
 mod fingerprint;
 mod host;
@@ -35,7 +36,6 @@ mod reader;
 mod report;
 mod role;
 mod sink;
-
 mod source;
 mod stand_in;
 #[cfg(test)]
@@ -46,19 +46,21 @@ mod values;
 mod warnings;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use diff::{Difference, ListenerChange, RoleChange, diff, listener_change, role_change};
+pub(crate) use files::{is_configuration, text};
 pub use report::{Message, Report, Severity};
 
 use crate::credentials::Cloud;
 use crate::name::Name;
 use document::{Document, Parsed};
+use files::Files;
 use findings::Findings;
-use host::Host;
+use host::{Host, Reader};
 use model::{Address, Config, Key, Listener, Login, Sink};
-use source::{Place, SourceFile};
+use source::Place;
 
 /// A correct configuration and what came with it.
 #[derive(Debug)]
@@ -70,98 +72,52 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads a file and `conf.d/*.toml` beside it.
+/// Reads a file and `conf.d/*.toml` beside it, for the daemon that this process is.
 ///
 /// # Errors
 /// Everything that is wrong, in one report.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
-    interpret(&read_files(path)?, &Host::this())
+    interpret(&Files::read(path), &Host::this(Reader::Daemon))
 }
 
-/// The main file, then the others in the order of their names.
-fn read_files(path: &Path) -> Result<Vec<SourceFile>, Report> {
-    let mut files = Vec::new();
-    let mut mistakes = Vec::new();
-    let others = more_files(&path.with_file_name("conf.d")).unwrap_or_else(|mistake| {
-        mistakes.push(*mistake);
-        Vec::new()
-    });
-    for path in [path.to_owned()].into_iter().chain(others) {
-        match std::fs::read_to_string(&path) {
-            Ok(text) => files.push(SourceFile::new(path, text)),
-            Err(error) => mistakes.push(unreadable(&path, &error)),
-        }
-    }
-    if mistakes.is_empty() {
-        Ok(files)
-    } else {
-        Err(Report::new(mistakes, Vec::new()))
-    }
+/// The same for somebody who only wants to know: what depends on the user that the daemon runs
+/// as is warned about, since that may be another one.
+///
+/// # Errors
+/// Everything that is wrong, in one report.
+pub fn check(path: &Path) -> Result<Loaded, Report> {
+    interpret(&Files::read(path), &Host::this(Reader::Other))
 }
 
-fn more_files(directory: &Path) -> Result<Vec<PathBuf>, Box<Message>> {
-    let read = || -> io::Result<Vec<PathBuf>> {
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(directory)? {
-            paths.push(entry?.path());
-        }
-        Ok(paths)
-    };
-    match read() {
-        Ok(mut paths) => {
-            paths.retain(|path| is_configuration(path));
-            paths.sort();
-            Ok(paths)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Box::new(unreadable(directory, &error))),
-    }
-}
-
-/// Editors leave hidden files beside those they edit.
-fn is_configuration(path: &Path) -> bool {
-    let is_hidden = path
-        .file_name()
-        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    !is_hidden && path.extension().is_some_and(|it| it == "toml")
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Message {
-    let hint = if error.kind() == io::ErrorKind::NotFound {
-        "create it, or name another file with `--config`"
-    } else if error.kind() == io::ErrorKind::PermissionDenied {
-        "make it readable for the user that runs this"
-    } else if error.kind() == io::ErrorKind::InvalidData {
-        "it must be text in UTF-8"
-    } else {
-        "it must be there and readable"
-    };
-    let text = format!(
-        "cannot read the configuration `{}`: {error}",
-        path.display()
-    );
-    Message::about(path, text, Some(hint.to_owned()))
+/// A duration as it is written in the files, for the command line.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    values::parse_duration(text).ok()
 }
 
 /// A function of the files, the host's facts, and (for warnings, policies and names) of the
 /// file system and user database.
-fn interpret(files: &[SourceFile], host: &Host) -> Result<Loaded, Report> {
-    let parsed: Vec<Parsed<'_>> = files.iter().map(Parsed::new).collect();
+fn interpret(files: &Files, host: &Host) -> Result<Loaded, Report> {
+    let parsed = Parsed::all(&files.read);
     let findings = Findings::default();
-    let config = read(Document::gather(&parsed, &findings), host, &findings);
+    for unreadable in &files.mistakes {
+        findings.add(unreadable.clone());
+    }
+    let document = Document::gather(&parsed, files.mistakes.is_empty(), &findings);
+    let config = read(document, host, &findings);
     warnings::secrets(&findings);
     if !findings.has_mistakes() {
         warnings::all(&config, host, &findings);
     }
-    let rank = |path: &Path| files.iter().position(|file| file.path() == path);
-    let (mistakes, warnings) = findings.into_messages(|path| rank(path).unwrap_or(files.len()));
+    let rank = |path: &Path| files.paths.iter().position(|file| file == path);
+    let last = files.paths.len();
+    let (mistakes, warnings) = findings.into_messages(|path| rank(path).unwrap_or(last));
     if !mistakes.is_empty() {
         return Err(Report::new(mistakes, warnings));
     }
     Ok(Loaded {
         config,
         warnings,
-        files: files.iter().map(|file| file.path().to_owned()).collect(),
+        files: files.paths.clone(),
     })
 }
 
@@ -170,7 +126,7 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
     let daemon = daemon::daemon(document.single("daemon"), host);
     let admin = daemon::admin(document.single("admin"));
     let metrics = daemon::metrics(document.single("metrics"));
-    let limits = limits::limits(document.single("limits"));
+    let limits = limits::limits(document.limits(), findings);
     let mut upstream = upstream::defaults();
     if let Some(mut table) = document.single("upstream") {
         upstream = upstream::read(&mut table, &upstream);
@@ -226,7 +182,7 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
     }
     let mut sinks: BTreeMap<Name, Sink> = BTreeMap::new();
     for (name, table) in document.named("sink") {
-        if let Some(sink) = sink::sink(&name, table, &role_places, document.complete) {
+        if let Some(sink) = sink::sink(&name, table, &known, host) {
             sinks.insert(name, sink);
         }
     }

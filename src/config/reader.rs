@@ -238,6 +238,12 @@ impl<'f, 'd> Table<'f, 'd> {
         self.entries.is_empty()
     }
 
+    /// Whether it has entries that are no tables.
+    pub(super) fn has_values(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|(_, value)| !value.get_ref().is_table())
+    }
+
     /// Notes a mistake of the table as a whole.
     pub(super) fn complain(&self, text: impl Into<String>, hint: impl Into<Option<String>>) {
         self.findings.mistake(&self.place, text, hint);

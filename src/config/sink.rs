@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use super::access;
 use super::findings::Findings;
-use super::mask::quotable;
+use super::host::{Host, Reader};
+use super::listener::Roles;
 use super::model::{Sink, SinkKind};
-use super::reader::{Complaint, Table, Value, suggestion};
+use super::reader::{Complaint, Table, Value};
 use super::report::{Message, Severity};
-use super::source::Place;
 use super::values;
 use crate::name::Name;
 
@@ -20,8 +20,8 @@ const HINT: &str = "add a table such as [sink.NAME.tccli-profile]; there are als
 pub(super) fn sink(
     name: &Name,
     mut table: Table<'_, '_>,
-    roles: &BTreeMap<Name, Place<'_>>,
-    all_files_read: bool,
+    roles: &Roles<'_, '_>,
+    host: &Host,
 ) -> Option<Sink> {
     let mut found: Vec<(SinkKind, Value<'_, '_>)> = SinkKind::ALL
         .into_iter()
@@ -51,20 +51,20 @@ pub(super) fn sink(
     }
     table.finish();
     let (kind, value) = first?;
-    file(name, kind, value.table()?, roles, all_files_read)
+    file(name, kind, value.table()?, roles, host)
 }
 
 fn file(
     name: &Name,
     kind: SinkKind,
     mut table: Table<'_, '_>,
-    roles: &BTreeMap<Name, Place<'_>>,
-    all_files_read: bool,
+    roles: &Roles<'_, '_>,
+    host: &Host,
 ) -> Option<Sink> {
     let role = table.required(
         "role",
         "the role whose credentials are to be there",
-        |value| role(value, roles, all_files_read),
+        |value| roles.named(value, "names"),
     );
     let path = table.required("path", "the absolute path of the file", |value| {
         value.parsed(path)
@@ -77,18 +77,11 @@ fn file(
         None => None,
     };
     let access = access::socket(&mut table);
-    let notify = table.optional("notify", notify);
+    let notify = table.optional("notify", values::known_program);
     if let Some(owner) = access.owner
-        && owner != 0
-        && owner != rustix::process::geteuid().as_raw()
         && let Some(value) = table.get("owner")
     {
-        value.complain(
-            Complaint::new("is neither root nor the daemon's own user").hint(
-                "who else is to read the file is said by `group` and `mode`; or run a credvend \
-                 as that user",
-            ),
-        );
+        check_owner(&value, owner, host);
     }
     table.finish();
     Some(Sink {
@@ -102,21 +95,28 @@ fn file(
     })
 }
 
-fn role(
-    value: &Value<'_, '_>,
-    roles: &BTreeMap<Name, Place<'_>>,
-    all_files_read: bool,
-) -> Option<Name> {
-    let text = value.text()?;
-    let known = roles.get_key_value(text).map(|(name, _)| name.clone());
-    if known.is_none() && all_files_read {
-        value.complain(Complaint {
-            text: format!("names `{}`, which is no role", quotable(text)),
-            hint: suggestion(text, roles.keys().map(Name::as_str))
-                .or_else(|| Some("define it: [role.NAME]".to_owned())),
-        });
+/// A file that belongs to somebody else could be changed by them; and only root can give one away.
+fn check_owner(value: &Value<'_, '_>, owner: u32, host: &Host) {
+    if owner == 0 || owner == host.uid {
+        return;
     }
-    known
+    match host.reader {
+        Reader::Daemon => value.complain(
+            Complaint::new("is neither root nor the daemon's own user").hint(
+                "who else is to read the file is said by `group` and `mode`; or run a credvend \
+                 as that user",
+            ),
+        ),
+        Reader::Other => value.findings().warning(
+            value.place(),
+            format!(
+                "`owner` is uid {owner}, which is neither root nor uid {}, the user that reads \
+                 this here",
+                host.uid
+            ),
+            format!("fine if the daemon runs as uid {owner}; else it will refuse this"),
+        ),
+    }
 }
 
 fn path(text: &str) -> Result<PathBuf, Complaint> {
@@ -125,22 +125,6 @@ fn path(text: &str) -> Result<PathBuf, Complaint> {
         return Err(Complaint::new("names a directory, not a file"));
     }
     Ok(parsed)
-}
-
-/// A program and its arguments: by its path, or by a name that is looked for where the system
-/// keeps its programs.
-fn notify(value: &Value<'_, '_>) -> Option<Vec<String>> {
-    let words = value.list(|word| word.text().map(ToOwned::to_owned))?;
-    let program = words.first().map_or("", String::as_str);
-    let is_named = !program.is_empty() && (!program.contains('/') || program.starts_with('/'));
-    if !is_named || words.iter().any(|word| word.contains('\0')) {
-        value.complain(
-            Complaint::new("must begin with the name of a program or its absolute path")
-                .hint("there is no shell: every argument is a word of its own"),
-        );
-        return None;
-    }
-    Some(words)
 }
 
 /// A section of an INI file.

@@ -10,6 +10,10 @@ use crate::credentials::Cloud;
 use crate::provider::secrets::SecretRef;
 
 const DURATION_HINT: &str = "write it as text with a unit: \"90s\", \"45m\", \"2h\", \"1h 30m\"";
+/// What is added to the time of a clock must not lead beyond what it can show.
+const LONGEST_DURATION: Duration = Duration::from_hours(10 * 365 * 24);
+/// No cloud answers so often, in calls per second.
+const HIGHEST_RATE: f64 = 1e6;
 
 /// Text with a unit; zero is one too.
 pub(super) fn duration(value: &Value<'_, '_>) -> Option<Duration> {
@@ -42,13 +46,17 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, Complaint> {
         return Err(Complaint::new("is a duration without a unit").hint(DURATION_HINT));
     }
     // The parser also takes clock readings such as `02:30:00`, which lack a unit.
-    SpanParser::new()
+    let duration = SpanParser::new()
         .parse_unsigned_duration(text)
         .ok()
         .filter(|_| !text.contains(':'))
         .ok_or_else(|| {
             Complaint::new("is not a duration").hint(format!("{DURATION_HINT}; days as hours"))
-        })
+        })?;
+    if duration > LONGEST_DURATION {
+        return Err(Complaint::new("is longer than ten years").hint("nothing here takes that long"));
+    }
+    Ok(duration)
 }
 
 /// How a person would write it: `1h 30m`.
@@ -85,6 +93,9 @@ pub(super) fn rate(text: &str) -> Result<f64, Complaint> {
     let count: f64 = count.trim().parse().map_err(|_| wrong())?;
     if !count.is_finite() || count <= 0.0 {
         return Err(Complaint::new("must be a rate above zero"));
+    }
+    if count / seconds > HIGHEST_RATE {
+        return Err(Complaint::new("is more than a million calls per second"));
     }
     Ok(count / seconds)
 }
@@ -153,6 +164,34 @@ pub(super) fn cloud(text: &str) -> Result<Cloud, Complaint> {
 
 /// A program and its arguments, run without a shell.
 pub(super) fn program(value: &Value<'_, '_>) -> Option<Vec<String>> {
+    let wrong = Complaint::new("must begin with the absolute path of a program")
+        .hint("there is no shell and no search path");
+    words_of_program(value, wrong, |program| Path::new(program).is_absolute())
+}
+
+/// The same, by a path or by a name that is looked for where the system keeps its programs.
+pub(super) fn known_program(value: &Value<'_, '_>) -> Option<Vec<String>> {
+    let wrong = Complaint::new("must begin with the name of a program or its absolute path")
+        .hint("there is no shell: every argument is a word of its own");
+    words_of_program(value, wrong, |program| {
+        !program.is_empty() && (!program.contains('/') || program.starts_with('/'))
+    })
+}
+
+fn words_of_program(
+    value: &Value<'_, '_>,
+    wrong: Complaint,
+    is_program: impl FnOnce(&str) -> bool,
+) -> Option<Vec<String>> {
+    let items = value.items()?;
+    let Some(first) = items.first() else {
+        value.complain(Complaint::new("must name a program"));
+        return None;
+    };
+    let is_right = first.as_text().is_none_or(is_program);
+    if !is_right {
+        value.complain(wrong);
+    }
     let words = value.list(|word| {
         word.parsed(|text| {
             if text.contains('\0') {
@@ -160,21 +199,8 @@ pub(super) fn program(value: &Value<'_, '_>) -> Option<Vec<String>> {
             }
             Ok(text.to_owned())
         })
-    })?;
-    match words.first() {
-        Some(program) if Path::new(program).is_absolute() => Some(words),
-        Some(_) => {
-            value.complain(
-                Complaint::new("must begin with the absolute path of a program")
-                    .hint("there is no shell and no search path"),
-            );
-            None
-        }
-        None => {
-            value.complain(Complaint::new("must name a program"));
-            None
-        }
-    }
+    });
+    words.filter(|_| is_right)
 }
 
 /// Text of a limited length out of letters and digits of ASCII, `_`, and `extra`.
@@ -231,6 +257,9 @@ mod tests {
             ("2d", "is not a duration"),
             ("", "is not a duration"),
             ("soon", "is not a duration"),
+            ("87601h", "is longer than ten years"),
+            ("9223372036854775807s", "is longer than ten years"),
+            ("99999999999999999999h", "is not a duration"),
         ] {
             assert_eq!(parse_duration(text).unwrap_err().text, complaint, "{text}");
         }
@@ -248,7 +277,7 @@ mod tests {
         assert_eq!(rate("50/s"), Ok(50.0));
         assert_eq!(rate("30/m"), Ok(0.5));
         for wrong in [
-            "50", "50/h", "0/s", "-1/s", "inf/s", "nan/s", "/s", "many/s",
+            "50", "50/h", "0/s", "-1/s", "inf/s", "nan/s", "1e308/s", "1e400/m", "/s", "many/s",
         ] {
             assert!(rate(wrong).is_err(), "{wrong}");
         }

@@ -1,75 +1,35 @@
 //! What is legal but unwise.
 
 mod budgets;
-
-use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+mod files;
+mod listeners;
 
 use super::findings::Findings;
 use super::host::Host;
-use super::listener::metadata_protocol;
-use super::model::{Address, Allow, Config, Listener, Protocol, Role, Sink, SinkKind, Source};
+use super::model::{Config, Role, Sink, SinkKind, Source};
 use super::provider::account_of;
 use super::values::spoken;
 use crate::credentials::Cloud;
-use crate::provider::secrets::{SecretRef, SecretSource};
 use crate::schedule::{self, shown_at_least};
+
+pub(super) use files::secrets;
 
 /// Everything unwise about a correct configuration.
 pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
     for role in config.roles.values() {
         timing(role, findings);
         account(role, findings);
-        ca_file(role, findings);
+        files::ca_file(role, findings);
         vended_nowhere(role, config, findings);
     }
     for listener in config.listeners.values() {
-        open_socket(listener, findings);
-        stands_in(listener, host, findings);
-        for role in listener
-            .roles
-            .iter()
-            .filter_map(|name| config.roles.get(name))
-        {
-            short_sessions(listener, role, findings);
-            foreign_protocol(listener, role, findings);
-        }
+        listeners::all(listener, config, host, findings);
     }
     for sink in config.sinks.values() {
         sinks_of_another_cloud(sink, config, findings);
+        files::open_sink(sink, findings);
     }
     budgets::all(config, findings);
-}
-
-/// Secrets that are not to be had from here, or that others can have too.
-pub(super) fn secrets(findings: &Findings<'_>) {
-    for (reference, place) in findings.secrets() {
-        let mode = match &reference {
-            SecretRef::File(path) => std::fs::metadata(path)
-                .ok()
-                .map(|it| it.permissions().mode()),
-            SecretRef::Env(_) | SecretRef::Systemd(_) => None,
-        };
-        if let Err(error) = SecretSource::new(reference.clone()).read() {
-            let cause = std::error::Error::source(&error)
-                .map(|cause| format!(": {cause}"))
-                .unwrap_or_default();
-            findings.warning(
-                &place,
-                format!("a secret cannot be read from here: {error}{cause}"),
-                "what needs it fails until it can be; the rest works".to_owned(),
-            );
-        } else if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
-            findings.warning(
-                &place,
-                format!(
-                    "others can read or change `{reference}`: its mode is {:04o}",
-                    mode & 0o7777
-                ),
-                "make it 0600 or 0400, owned by the daemon's user".to_owned(),
-            );
-        }
-    }
 }
 
 fn timing(role: &Role, findings: &Findings<'_>) {
@@ -115,35 +75,13 @@ fn timing(role: &Role, findings: &Findings<'_>) {
 }
 
 fn account(role: &Role, findings: &Findings<'_>) {
-    if let (Some(expected), Some(actual)) =
-        (role.expected_account.as_deref(), account_of(&role.provider))
-        && expected != actual
+    if let (Some(expected), Some(actual)) = (&role.expected_account, account_of(&role.provider))
+        && *expected != actual
     {
         findings.warning_at(
             &[&format!("role.{}.expected-account", role.name)],
             format!("its provider is of account {actual}, so nothing will ever be adopted"),
             "correct one of the two".to_owned(),
-        );
-    }
-}
-
-fn ca_file(role: &Role, findings: &Findings<'_>) {
-    if let Some(path) = &role.provider.sts().upstream.ca_file
-        && let Err(error) = std::fs::File::open(path)
-    {
-        let own = format!(
-            "role.{}.provider.{}.ca-file",
-            role.name,
-            role.provider.kind()
-        );
-        findings.warning_at(
-            &[&own, "upstream.ca-file"],
-            format!(
-                "role `{}` cannot reach its cloud: `{}`: {error}",
-                role.name,
-                path.display()
-            ),
-            None,
         );
     }
 }
@@ -163,106 +101,6 @@ fn vended_nowhere(role: &Role, config: &Config, findings: &Findings<'_>) {
             format!("role `{}` is kept fresh but vended nowhere", role.name),
             "name it in the `roles` of a listener, or in a sink".to_owned(),
         );
-    }
-}
-
-/// An address at which the programs of this host find a real metadata service now.
-fn stands_in(listener: &Listener, host: &Host, findings: &Findings<'_>) {
-    if let Address::Tcp(address) = &listener.address
-        && let Some(evidence) = host.services.real_service(address.ip())
-    {
-        findings.warning_at(
-            &[&format!("listener.{}.address", listener.name)],
-            format!(
-                "listener `{}` takes the address of a real metadata service ({evidence}): every \
-                 program of this host will get its answers instead",
-                listener.name
-            ),
-            "give the address to one application, in a network namespace of its own".to_owned(),
-        );
-    }
-}
-
-/// A socket that whoever is on this host may use.
-fn open_socket(listener: &Listener, findings: &Findings<'_>) {
-    let is_unix = matches!(listener.address, Address::Unix(_));
-    let is_narrowed = matches!(listener.allow, Some(Allow::Only(_)));
-    if is_unix && !is_narrowed && listener.access.mode & 0o002 != 0 {
-        findings.warning_at(
-            &[&format!("listener.{}.mode", listener.name)],
-            format!(
-                "every user of this host may connect to listener `{}`",
-                listener.name
-            ),
-            "use \"0660\" with a `group`, or name those meant in `allow`".to_owned(),
-        );
-    }
-}
-
-/// The life below which clients of a protocol ask again at every use, or (botocore on instance
-/// metadata) take a set for longer-lived than it is: the most eager client counts.
-fn window(protocol: Protocol) -> Option<Duration> {
-    match protocol {
-        Protocol::Huawei | Protocol::HuaweiContainer => Some(Duration::from_mins(40)),
-        Protocol::Tencent => Some(Duration::from_mins(10)),
-        Protocol::Alibaba | Protocol::AwsContainer => Some(Duration::from_mins(15)),
-        Protocol::AwsImds => Some(Duration::from_mins(25)),
-        Protocol::Native => None,
-    }
-}
-
-fn short_sessions(listener: &Listener, role: &Role, findings: &Findings<'_>) {
-    let Some(life) = role.provider.duration() else {
-        return;
-    };
-    let shown = shown_at_least(life, role.refresh_ahead);
-    let longest = listener
-        .protocols
-        .iter()
-        .filter_map(|protocol| Some((window(*protocol)?, *protocol)))
-        .max_by_key(|(window, _)| *window);
-    if let Some((window, protocol)) = longest
-        && shown < window
-    {
-        findings.warning_at(
-            &[
-                &format!(
-                    "role.{}.provider.{}.duration",
-                    role.name,
-                    role.provider.kind()
-                ),
-                &format!("role.{}", role.name),
-            ],
-            format!(
-                "sessions of {} are short for clients of listener `{}`: before a refresh they \
-                 show {}, and clients of `{}` ask again at every use below {}",
-                spoken(life),
-                listener.name,
-                spoken(shown),
-                protocol.as_str(),
-                spoken(window)
-            ),
-            "a `duration` of 1h or more suits all clients".to_owned(),
-        );
-    }
-}
-
-fn foreign_protocol(listener: &Listener, role: &Role, findings: &Findings<'_>) {
-    for cloud in Cloud::ALL {
-        let protocol = metadata_protocol(cloud);
-        if cloud != role.cloud && listener.protocols.contains(&protocol) {
-            findings.warning_at(
-                &[
-                    &format!("listener.{}.protocols", listener.name),
-                    &format!("listener.{}.roles", listener.name),
-                ],
-                format!(
-                    "listener `{}` serves role `{}` of {} in the format of {cloud}'s metadata",
-                    listener.name, role.name, role.cloud
-                ),
-                "its clients will take the keys for those of the other cloud".to_owned(),
-            );
-        }
     }
 }
 

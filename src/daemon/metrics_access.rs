@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 
 use crate::admin::metrics_server::{Page, error};
 use crate::clock::Clock;
-use crate::config::model::{Address, Allow, Metrics};
+use crate::config::model::{Address, Metrics};
 use crate::listener::access::{Admission, Identity};
 use crate::listener::guard::{self, Head, Rules};
 use crate::listener::host::Hosts;
@@ -44,8 +44,6 @@ impl MetricsAccess {
         counters: Arc<Counters>,
         audit: Arc<Audit>,
     ) -> Result<Self, String> {
-        // Unlike a listener's, this default is any local peer: nothing here vends.
-        let allow = settings.allow.as_ref().unwrap_or(&Allow::AnyLocal);
         let address = Address::Tcp(settings.address);
         let own = rustix::process::geteuid().as_raw();
         let token = settings
@@ -57,7 +55,7 @@ impl MetricsAccess {
         Ok(Self {
             address: settings.address,
             hosts: Hosts::at(settings.address, &[], &settings.hosts),
-            admission: Admission::new(Some(allow), &address, own),
+            admission: Admission::new(Some(&settings.allow), &address, own),
             token,
             kernel: Mutex::default(),
             name: NAME.parse().expect("a name"),

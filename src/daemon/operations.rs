@@ -17,6 +17,7 @@ use crate::observe::audit::Peer;
 use crate::provider::BoxFuture;
 use crate::refresh::RefreshReply;
 use crate::refresh::calls::{Calls, Progress};
+use crate::store::Held;
 
 /// Version of every document sent.
 pub(super) const VERSION: u32 = 1;
@@ -109,9 +110,13 @@ impl Operations for Operator {
             };
             let mut roles = Vec::with_capacity(selected.len());
             for managed in selected {
+                let view = managed.handle.role().view();
+                let was_held = view.held(self.0.clock.boot()) != Held::None;
                 managed.handle.forget().await;
                 self.0.sinks.forget(&managed.config.name).await;
-                roles.push(managed.config.name.to_string());
+                if was_held {
+                    roles.push(managed.config.name.to_string());
+                }
             }
             // Everywhere means the service manager's copy, too, before we say so.
             if !self.0.keeper.flush(&self.0.roles).await {

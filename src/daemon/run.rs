@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use super::left::Left;
 use super::operations::Operator;
 use super::parts::{Daemon, RunError};
+use super::reload::Reloads;
 use super::signals::{Request, Signals};
 use super::surfaces::Behind;
 use super::{files, hardening};
@@ -144,6 +145,7 @@ impl Daemon {
         let watchdog = self.manager.watchdog_interval();
         let round = watchdog.map_or(SUPERVISION, |interval| interval.min(SUPERVISION));
         let mut told = String::new();
+        let mut reloads = Reloads::new(|| Box::pin(self.reload_by_signal()));
         loop {
             self.health.beat();
             if self.sinks.any_ended() {
@@ -162,8 +164,9 @@ impl Daemon {
                         info!("asked to stop");
                         return Ok(());
                     }
-                    Request::Reload => self.reload_by_signal().await,
+                    Request::Reload => reloads.ask(),
                 },
+                () = reloads.go_on() => {}
                 failure = self.roles.failure() => {
                     error!(%failure, "a refresher ended by a bug");
                     return Err(RunError::Internal("a refresher ended by a bug".into()));
@@ -237,6 +240,7 @@ fn behind(daemon: &Arc<Daemon>) -> Behind {
         health: Arc::clone(&daemon.health),
         clock: Arc::clone(&daemon.clock),
         audit: Arc::clone(&daemon.audit),
+        config_file: daemon.config_file.clone(),
     }
 }
 

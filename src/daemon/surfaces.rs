@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics_access::MetricsAccess;
 use crate::admin::metrics_server::Health;
+use crate::admin::whereabouts::{self, Left};
 use crate::admin::{Operations, metrics_server, server};
 use crate::clock::Clock;
 use crate::config::model::{Admin, Config, Metrics as MetricsAddress, Principals};
@@ -50,6 +52,8 @@ pub(super) struct Behind {
     pub(super) health: Arc<Health>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) audit: Arc<Audit>,
+    /// By which commands know the daemon.
+    pub(super) config_file: PathBuf,
 }
 
 /// One way in that is kept open as configured.
@@ -71,11 +75,14 @@ struct Sockets {
     metrics: Mutex<Inherited>,
     /// Of the admin socket that is open.
     admin_file: Mutex<Option<SocketFile>>,
+    /// For commands that cannot tell from the configuration where it is.
+    admin_left: Mutex<Option<Left>>,
 }
 
 impl Sockets {
     /// The admin socket is to be elsewhere, or otherwise.
     fn release_admin(&self) {
+        *lock(&self.admin_left) = None;
         *lock(&self.admin_file) = None;
         lock(&self.admin).release(ADMIN);
     }
@@ -152,6 +159,7 @@ impl Surfaces {
 
     /// Stops accepting; answers under way are finished by their own tasks.
     pub(super) fn stop(&self) {
+        *lock(&self.sockets.admin_left) = None;
         let file = lock(&self.sockets.admin_file).take();
         if let Some(file) = file {
             file.leave();
@@ -247,6 +255,8 @@ async fn keep_admin(
             Ok((listener, file)) => {
                 troubles.over(WHAT);
                 *lock(&sockets.admin_file) = Some(file);
+                *lock(&sockets.admin_left) =
+                    whereabouts::leave(&behind.config_file, &settings.socket);
                 keeping.has_tried();
                 let (operations, operators) = (behind.operations, behind.operators);
                 return server::serve(listener, operations, operators, keeping.stop).await;

@@ -15,7 +15,7 @@
 
 mod accept;
 pub mod access;
-mod answer;
+pub(crate) mod answer;
 pub mod bind;
 mod board;
 mod connection;

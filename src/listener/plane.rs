@@ -76,7 +76,7 @@ enum Change {
 }
 
 fn change(old: &Listener, new: &Listener) -> Change {
-    if old.address != new.address || old.access != new.access {
+    if !old.shares_socket_with(new) {
         Change::Socket
     } else if old.allow != new.allow {
         Change::Admission

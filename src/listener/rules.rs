@@ -111,7 +111,10 @@ pub(crate) fn token(
 ) -> Result<Option<Arc<Token>>, TokenError> {
     match (&config.token, kept) {
         (None, _) => Ok(None),
-        (Some(path), Some(kept)) if kept.path() == path => Ok(Some(Arc::clone(kept))),
+        (Some(path), Some(kept)) if kept.path() == path => {
+            kept.give_to(config.access.group)?;
+            Ok(Some(Arc::clone(kept)))
+        }
         (Some(path), _) => {
             let token = Token::open(path, config.access.group, Arc::clone(clock))?;
             Ok(Some(Arc::new(token)))

@@ -8,6 +8,8 @@
 //!
 //! Comparing takes the same time wherever two tokens differ.
 
+mod group;
+
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -87,6 +89,8 @@ impl Token {
                     path.display()
                 ))
             })?;
+        } else {
+            group::give(path, group, own)?;
         }
         let (value, stamp) = read(path, own)?;
         Ok(Self {
@@ -99,6 +103,11 @@ impl Token {
             }),
             clock,
         })
+    }
+
+    /// Another group may read the file from now on.
+    pub(crate) fn give_to(&self, group: Option<u32>) -> Result<(), TokenError> {
+        group::give(&self.path, group, rustix::process::geteuid().as_raw())
     }
 
     /// Where it is read from.
@@ -231,8 +240,8 @@ fn write_new(path: &Path, group: Option<u32>, text: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o400)
         .open(path)?;
-    if group.is_some() {
-        fchown(&file, None, group)?;
+    if let Some(group) = group {
+        fchown(&file, None, Some(group)).map_err(|error| group::refused(group, &error))?;
     }
     file.set_permissions(Permissions::from_mode(0o440))?;
     file.write_all(text)?;

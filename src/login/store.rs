@@ -6,12 +6,13 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::seal::{self, SealError};
@@ -20,6 +21,7 @@ use crate::config::model::Keep;
 use crate::name::Name;
 use crate::provider::secrets::{SecretError, SecretSource};
 use crate::provider::upstream::WipedBuffer;
+use crate::regular_file::{ReadError, RegularFile};
 
 /// No login is longer, in bytes: the longest token, refresh token and client are 10 KiB each.
 const LARGEST: u64 = 256 * 1024;
@@ -123,21 +125,19 @@ impl Store {
 
 impl Place {
     fn read(&self) -> Result<Option<WipedBuffer>, StoreError> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let opened = match rustix::fs::open(&self.path, flags, Mode::empty()) {
-            Ok(opened) => opened,
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(rustix::io::Errno::LOOP) => return Err(self.not_ours("it is a symbolic link")),
-            Err(error) => return Err(unusable(&self.path, error.into())),
+        let file = match RegularFile::open_itself(&self.path) {
+            Ok(file) => file,
+            Err(ReadError::Io(error)) => {
+                return match Errno::from_io_error(&error) {
+                    Some(Errno::NOENT) => Ok(None),
+                    Some(Errno::LOOP) => Err(self.not_ours("it is a symbolic link")),
+                    Some(_) | None => Err(unusable(&self.path, error)),
+                };
+            }
+            Err(error) => return Err(self.not_ours(error.to_string())),
         };
-        let mut file = File::from(opened);
-        let meta = file
-            .metadata()
-            .map_err(|error| unusable(&self.path, error))?;
+        let meta = file.metadata();
         let own = geteuid().as_raw();
-        if !meta.is_file() {
-            return Err(self.not_ours("it is no regular file"));
-        }
         if meta.uid() != own {
             let why = format!("it belongs to uid {}, and this is uid {own}", meta.uid());
             return Err(self.not_ours(why));
@@ -152,20 +152,10 @@ impl Place {
         if meta.nlink() != 1 {
             return Err(self.not_ours("it has another name somewhere"));
         }
-        if meta.len() > LARGEST {
-            return Err(self.not_ours("it is larger than any login"));
-        }
-        let mut content = WipedBuffer::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-        let mut chunk = zeroize::Zeroizing::new([0_u8; 4096]);
-        let mut limited = (&mut file).take(LARGEST);
-        loop {
-            let count = limited
-                .read(&mut *chunk)
-                .map_err(|error| unusable(&self.path, error))?;
-            match chunk.get(..count) {
-                Some([]) | None => return Ok(Some(content)),
-                Some(bytes) => content.extend(bytes),
-            }
+        match file.read(LARGEST) {
+            Ok(content) => Ok(Some(content.into())),
+            Err(ReadError::Io(error)) => Err(unusable(&self.path, error)),
+            Err(error) => Err(self.not_ours(error.to_string())),
         }
     }
 

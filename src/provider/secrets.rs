@@ -4,14 +4,14 @@
 //! rotated key is picked up without a reload. The environment is read once, at start.
 
 use std::fmt;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
+use crate::regular_file::{ReadError, RegularFile};
 use crate::secret::Secret;
 
 /// No secret we know of is longer; a larger file is a wrong path.
@@ -84,13 +84,11 @@ pub enum SecretError {
     NoCredentialsDirectory { reference: SecretRef },
     #[error("`{reference}` is not text")]
     NotText { reference: SecretRef },
-    #[error("`{reference}` is larger than 256 KiB")]
-    TooLarge { reference: SecretRef },
     #[error("cannot read `{reference}`")]
     Unreadable {
         reference: SecretRef,
         #[source]
-        source: io::Error,
+        source: ReadError,
     },
 }
 
@@ -201,15 +199,20 @@ impl SecretSource {
 
     fn read_now(&self) -> Result<Secret, SecretError> {
         let reference = || self.reference.clone();
-        let mut text = match (&self.reference, &self.file) {
-            (SecretRef::Env(name), _) => std::env::var(name).map_err(|error| match error {
-                std::env::VarError::NotPresent => SecretError::EnvMissing {
-                    reference: reference(),
-                },
-                std::env::VarError::NotUnicode(_) => SecretError::NotText {
-                    reference: reference(),
-                },
-            })?,
+        let secret = match (&self.reference, &self.file) {
+            (SecretRef::Env(name), _) => match std::env::var(name).map(Zeroizing::new) {
+                Ok(text) => Secret::from(text.trim()),
+                Err(std::env::VarError::NotPresent) => {
+                    return Err(SecretError::EnvMissing {
+                        reference: reference(),
+                    });
+                }
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(SecretError::NotText {
+                        reference: reference(),
+                    });
+                }
+            },
             (SecretRef::File(_) | SecretRef::Systemd(_), Some(path)) => self.read_file(path)?,
             (SecretRef::File(_) | SecretRef::Systemd(_), None) => {
                 return Err(SecretError::NoCredentialsDirectory {
@@ -217,8 +220,6 @@ impl SecretSource {
                 });
             }
         };
-        let secret = Secret::from(text.trim());
-        text.zeroize();
         if secret.is_empty() {
             return Err(SecretError::Empty {
                 reference: reference(),
@@ -227,29 +228,26 @@ impl SecretSource {
         Ok(secret)
     }
 
-    fn read_file(&self, path: &Path) -> Result<String, SecretError> {
-        let unreadable = |source| SecretError::Unreadable {
-            reference: self.reference.clone(),
-            source,
-        };
-        let meta = std::fs::metadata(path).map_err(unreadable)?;
-        if meta.len() > LARGEST {
-            return Err(SecretError::TooLarge {
+    fn read_file(&self, path: &Path) -> Result<Secret, SecretError> {
+        let bytes = RegularFile::open(path)
+            .and_then(|file| file.read(LARGEST))
+            .map_err(|source| SecretError::Unreadable {
                 reference: self.reference.clone(),
-            });
+                source,
+            })?;
+        match str::from_utf8(&bytes) {
+            Ok(text) => Ok(Secret::from(text.trim())),
+            Err(_) => Err(SecretError::NotText {
+                reference: self.reference.clone(),
+            }),
         }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        String::from_utf8(bytes).map_err(|error| {
-            error.into_bytes().zeroize();
-            SecretError::NotText {
-                reference: self.reference.clone(),
-            }
-        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::{InvalidSecretRef, SecretRef, SecretSource};
 
     #[test]
@@ -292,6 +290,19 @@ mod tests {
         std::fs::write(&path, " \n").unwrap();
         assert!(!source.reread(), "there is no other one to try with");
         assert!(source.read().unwrap_err().to_string().contains("is empty"));
+    }
+
+    /// Each would be waited for, or never end.
+    #[test]
+    fn what_is_no_file_is_no_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        for path in [pipe, "/dev/zero".into()] {
+            let error = SecretSource::new(SecretRef::File(path)).read().unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert_eq!(cause, "it is no regular file", "{error}");
+        }
     }
 
     #[test]

@@ -22,11 +22,15 @@ use reqwest::{Certificate, Client, Method, Proxy, Url};
 use super::error::foreign;
 use super::secrets::Stamp;
 use crate::config::model::Upstream;
+use crate::regular_file::RegularFile;
 pub use answer::{Answer, LARGEST_ANSWER};
 use answer::{Trouble, read};
 pub use buffer::WipedBuffer;
 pub use failure::TransportError;
 pub(crate) use failure::words;
+
+/// The bundles of all public authorities have a quarter of a megabyte.
+const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
 
 /// What to send.
 #[derive(Debug)]
@@ -232,7 +236,9 @@ fn build(settings: &Upstream, route: Route) -> Result<Client, TransportError> {
             path: path.clone(),
             reason,
         };
-        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        let pem = RegularFile::open(path)
+            .and_then(|file| file.read(LARGEST_BUNDLE))
+            .map_err(|error| unusable(error.to_string()))?;
         let authorities = Certificate::from_pem_bundle(&pem)
             .map_err(|_| unusable("it is not in PEM format".to_owned()))?;
         if authorities.is_empty() {

@@ -70,6 +70,10 @@ fn help_and_version_are_results() {
     let ended = says(&["--help"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     for command in [
+        "run",
+        "check",
+        "dev",
+        "bridge",
         "emulator",
         "status",
         "get",

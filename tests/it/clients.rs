@@ -124,13 +124,22 @@ fn programs_are_pointed_here_and_files_are_written() {
         "--",
         "/bin/sh",
         "-c",
-        "echo \"$AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_ACCESS_KEY_ID $NO_PROXY\"; exit 7",
+        "echo \"$AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_ACCESS_KEY_ID $NO_PROXY \
+         $TENCENTCLOUD_SECRET_ID $TENCENTCLOUD_ROLE_ARN\"; exit 7",
     ]);
     exec.env("AWS_ACCESS_KEY_ID", "static")
-        .env("NO_PROXY", "example.com");
+        .env("NO_PROXY", "example.com")
+        .env("TENCENTCLOUD_SECRET_ID", "another")
+        .env("TENCENTCLOUD_ROLE_ARN", "another");
     let ended = run(&mut exec);
     assert_eq!(ended.code, Some(7), "{ended:?}");
-    assert_eq!(ended.stdout, format!("{uri}  example.com,127.0.0.1\n"));
+    assert_eq!(
+        ended.stdout,
+        format!("{uri}  example.com,127.0.0.1 AKIDexample \n")
+    );
+    let caution = "credvend: for the tools without a way to fetch: a set that ends at ";
+    assert!(ended.stderr.starts_with(caution), "{ended:?}");
+    assert!(ended.stderr.ends_with(" and is not renewed\n"), "{ended:?}");
     let missing = world.says(&["exec", "app", "--", "/no/such/program"]);
     assert_eq!(missing.code, Some(64));
     assert!(

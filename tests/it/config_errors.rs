@@ -557,7 +557,7 @@ const LISTENERS: &[(&str, &str)] = &[
     ),
     (
         "{tcp}group = \"root\"\n",
-        "12: `group` means nothing for a TCP address",
+        "12: `group` means nothing for a TCP address without a `token`",
     ),
     (
         "{tcp}allow = \"anybody\"\n",
@@ -749,9 +749,9 @@ fn a_file_that_cannot_be_read_is_one_sentence() {
         "{missing}"
     );
     assert!(missing.contains("No such file or directory"), "{missing}");
-    assert!(sentence(dir.path()).contains("Is a directory"));
+    assert!(sentence(dir.path()).contains("it is no regular file"));
     std::fs::write(dir.path().join("latin1.toml"), b"# \xe4\n").unwrap();
-    assert!(sentence(&dir.path().join("latin1.toml")).contains("valid UTF-8"));
+    assert!(sentence(&dir.path().join("latin1.toml")).contains("invalid utf-8"));
 }
 
 #[test]
@@ -763,6 +763,15 @@ fn what_is_unwise_is_warned_about() {
     };
     let vended = "[listener.x]\naddress = \"127.0.0.1:9470\"\nroles = [\"app\"]\n";
     assert_eq!(warnings(&(role("", "") + vended)), Vec::<String>::new());
+    let guarded = "token = \"file:/t\"\ngroup = \"root\"\n";
+    for more in [
+        guarded.to_owned(),
+        format!("{guarded}allow = {{ users = [\"root\"] }}\n"),
+        format!("{guarded}allow = \"any-local\"\nprotocols = [\"aws-container\"]\n"),
+    ] {
+        let text = role("", "") + vended + &more;
+        assert_eq!(warnings(&text), Vec::<String>::new(), "{text}");
+    }
 
     let huawei = "[role.hw.provider.command]\ncommand = [\"/x\"]\ncloud = \"huawei\"\n\
                   [listener.x]\naddress = \"127.0.0.1:9470\"\nroles = [\"hw\"]\nprotocols = [\"tencent\"]\n";
@@ -794,14 +803,14 @@ fn what_is_unwise_is_warned_about() {
         ),
         (
             role("", "") + vended + limited,
-            "13: keeping 1 role(s) fresh takes 0.000 calls per second of assume-role at https://sts",
+            "13: keeping 1 role(s) fresh takes 0.000278 calls per second of assume-role at https://sts.tencentcloudapi.com, and the budget is 0.00005",
         ),
         (
             role("expected-account = \"1\"\n", "")
                 + vended
                 // 1/3600 s of either action: little enough for each, and too much for both
                 + "[limits.tencent]\ndefault = \"0.0004/s\"\n",
-            "14: keeping 1 role(s) fresh takes 0.001 calls per second at https://sts",
+            "14: keeping 1 role(s) fresh takes 0.000556 calls per second at https://sts",
         ),
         (
             role("", "") + vended + "[limits.tencent]\ndefault = \"8/s\"\nassume-role = \"9/s\"\n",
@@ -815,6 +824,10 @@ fn what_is_unwise_is_warned_about() {
             role("", "")
                 + "[listener.s]\naddress = \"unix:/run/s\"\nroles = [\"app\"]\nmode = \"0666\"\n",
             "12: every user of this host may connect to listener `s`",
+        ),
+        (
+            role("", "") + vended + "token = \"file:/t\"\nallow = \"any-local\"\n",
+            "12: every user of this host gets the roles of listener `x` without its token, through what does not ask for it: `native`, `tencent`",
         ),
         (
             huawei.to_owned(),

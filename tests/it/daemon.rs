@@ -2,6 +2,7 @@
 
 mod alone;
 mod cold;
+mod commands;
 mod corrections;
 mod dev;
 mod everyday;
@@ -15,3 +16,4 @@ mod site;
 mod stopping;
 mod strangers;
 mod warm;
+mod whereabouts;

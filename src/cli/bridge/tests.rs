@@ -134,9 +134,46 @@ async fn a_daemon_that_stays_away_is_told_of() {
 
 #[test]
 fn refusals_say_what_would_help() {
-    let refusal = Response::from(Refused::Request(Violation::Method(guard::Methods::Reading)));
+    let method = Refused::Request(Violation::Method(guard::Methods::Reading));
+    let refusal = method.in_the_shape_of(Protocol::Native);
     assert_eq!(refusal.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(refusal.headers()[header::ALLOW], "GET, HEAD");
-    let refusal = Response::from(Refused::NoToken);
+    assert_eq!(refusal.headers()[header::CACHE_CONTROL], "no-store");
+    let refusal = Refused::NoToken.in_the_shape_of(Protocol::AwsContainer);
     assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn refusals_have_the_shape_that_the_client_knows() {
+    for (head, begins) in [
+        ("GET /v1/roles", "{\"error\":{\"code\":\"not-allowed\","),
+        ("GET /aws/container/app", "{\"code\":\"Forbidden\","),
+        (
+            "POST /huawei/container/app",
+            "{\"error_code\":\"Forbidden\",",
+        ),
+        (
+            "GET /openstack/latest/securitykey",
+            "{\"error_code\":\"Forbidden\",",
+        ),
+        (
+            "GET /latest/meta-data/cam/security-credentials/",
+            "{\n  \"Code\": \"Forbidden\",",
+        ),
+        (
+            "GET /latest/meta-data/ram/security-credentials/",
+            "{\"Code\":\"Forbidden\",",
+        ),
+        ("GET /latest/meta-data/iam/info", "<?xml "),
+    ] {
+        let asking = parts(&format!("{head}\nHost: evil.example"));
+        let refused = Refused::Request(Violation::ForeignHost);
+        let refusal = refused.in_the_shape_of(meant(&asking));
+        assert_eq!(refusal.status(), StatusCode::FORBIDDEN, "{head}");
+        let body = refusal.into_body().collect().await.unwrap().to_bytes();
+        let body = str::from_utf8(&body).unwrap();
+        assert!(body.starts_with(begins), "{head}: {body}");
+    }
+    let with_token = parts("GET /latest/api/token\nx-aliyun-ecs-metadata-token: x");
+    assert_eq!(meant(&with_token), Protocol::Alibaba);
 }

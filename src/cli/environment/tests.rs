@@ -2,9 +2,10 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{Plan, Surroundings, plan};
+use super::{Plan, Static, Surroundings, plan};
 use crate::cli::http_client::Target;
 use crate::cli::locate::{Offer, Serving};
+use crate::credentials::Cloud;
 
 fn serving(name: &str, address: &str, protocols: &[&str], token: bool) -> Serving {
     Serving {
@@ -16,14 +17,14 @@ fn serving(name: &str, address: &str, protocols: &[&str], token: bool) -> Servin
     }
 }
 
-fn plan_for(cloud: &str, servings: Vec<Serving>, no_proxy: Option<&str>) -> Plan {
+fn plan_for(cloud: Cloud, servings: Vec<Serving>, no_proxy: Option<&str>) -> Plan {
     let token = |path: &Path| (path == Path::new("/run/t")).then(|| Zeroizing::new("s/t".into()));
     let around = Surroundings {
         token: &token,
         no_proxy: [no_proxy.map(str::to_owned), None],
     };
     let offer = Offer {
-        cloud: Some(cloud.to_owned()),
+        cloud: Some(cloud),
         servings,
     };
     plan(&"app".parse().unwrap(), &offer, &around)
@@ -37,7 +38,7 @@ fn value<'p>(plan: &'p Plan, name: &str) -> Option<&'p str> {
 #[test]
 fn a_container_listener_is_told_by_uri_and_token_file() {
     let plan = plan_for(
-        "tencent",
+        Cloud::Tencent,
         vec![
             serving("six", "[::1]:9472", &["aws-container"], true),
             serving("tasks", "127.0.0.1:9472", &["aws-container"], true),
@@ -53,6 +54,7 @@ fn a_container_listener_is_told_by_uri_and_token_file() {
         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
         "AWS_ACCESS_KEY_ID",
         "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
     ] {
         assert!(plan.unset.contains(&rival), "{rival}");
         assert_eq!(value(&plan, rival), None, "{rival}");
@@ -66,7 +68,7 @@ fn a_container_listener_is_told_by_uri_and_token_file() {
 #[test]
 fn instance_metadata_is_told_by_its_endpoint() {
     let plan = plan_for(
-        "tencent",
+        Cloud::Tencent,
         vec![serving("s3", "127.0.0.1:9473", &["aws-imds"], false)],
         None,
     );
@@ -79,7 +81,7 @@ fn instance_metadata_is_told_by_its_endpoint() {
     assert!(plan.unset.contains(&"AWS_CONTAINER_CREDENTIALS_FULL_URI"));
     let mut second = serving("s3", "127.0.0.1:9473", &["aws-imds"], false);
     second.is_first = false;
-    let plan = plan_for("tencent", vec![second], None);
+    let plan = plan_for(Cloud::Tencent, vec![second], None);
     assert_eq!(
         value(&plan, "AWS_EC2_METADATA_SERVICE_ENDPOINT"),
         None,
@@ -90,7 +92,7 @@ fn instance_metadata_is_told_by_its_endpoint() {
 #[test]
 fn huawei_clients_get_their_pair() {
     let plan = plan_for(
-        "huawei",
+        Cloud::Huawei,
         vec![serving(
             "tasks",
             "127.0.0.1:9474",
@@ -109,14 +111,14 @@ fn huawei_clients_get_their_pair() {
         "{:?}",
         plan.comments
     );
-    let without = plan_for("huawei", Vec::new(), None);
+    let without = plan_for(Cloud::Huawei, Vec::new(), None);
     assert!(without.needs_static && without.unset.is_empty());
 }
 
 #[test]
 fn alibabas_uri_holds_the_token_percent_encoded() {
     let plan = plan_for(
-        "tencent",
+        Cloud::Tencent,
         vec![serving("ali", "127.0.0.1:9475", &["alibaba"], true)],
         None,
     );
@@ -134,20 +136,104 @@ fn alibabas_uri_holds_the_token_percent_encoded() {
 #[test]
 fn built_in_addresses_need_no_variable_and_no_static_keys() {
     let plan = plan_for(
-        "tencent",
+        Cloud::Tencent,
         vec![serving("metadata", "169.254.0.23:80", &["tencent"], false)],
         None,
     );
-    assert!(
-        !plan.needs_static && plan.set.is_empty(),
-        "{:?}",
-        plan.set.len()
-    );
+    assert!(!plan.needs_static);
+    let names: Vec<_> = plan.set.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["NO_PROXY", "no_proxy"]);
     assert!(plan.unset.contains(&"TENCENTCLOUD_SECRET_ID"));
     let elsewhere = plan_for(
-        "tencent",
+        Cloud::Tencent,
         vec![serving("metadata", "127.0.0.1:9470", &["tencent"], false)],
         None,
     );
     assert!(elsewhere.needs_static, "http_proxy is not an answer");
+}
+
+#[test]
+fn built_in_addresses_are_never_asked_for_through_a_proxy() {
+    for (cloud, address, protocol, hosts) in [
+        (
+            Cloud::Tencent,
+            "169.254.0.23:80",
+            "tencent",
+            ["169.254.0.23", "metadata.tencentyun.com"].as_slice(),
+        ),
+        (
+            Cloud::Huawei,
+            "169.254.169.254:80",
+            "huawei",
+            &["169.254.169.254"],
+        ),
+        (
+            Cloud::Tencent,
+            "169.254.169.254:80",
+            "aws-imds",
+            &["169.254.169.254"],
+        ),
+        (
+            Cloud::Tencent,
+            "100.100.100.200:80",
+            "alibaba",
+            &["100.100.100.200"],
+        ),
+    ] {
+        let there = serving("metadata", address, &[protocol], false);
+        let plan = plan_for(cloud, vec![there], Some("corp.example"));
+        let listed: Vec<_> = value(&plan, "NO_PROXY").unwrap().split(',').collect();
+        assert!(listed.contains(&"corp.example"), "{protocol}: {listed:?}");
+        for host in hosts {
+            assert!(listed.contains(host), "{protocol}: {host} in {listed:?}");
+        }
+    }
+    let nowhere = plan_for(Cloud::Tencent, Vec::new(), None);
+    assert_eq!(value(&nowhere, "NO_PROXY"), None);
+}
+
+#[test]
+fn a_static_set_leaves_no_other_identity_beside_it() {
+    let mut plan = Plan::default();
+    plan.hand_over(Static {
+        cloud: Cloud::Tencent,
+        ends: "2030-01-02T03:04:05Z".to_owned(),
+        variables: vec![("TENCENTCLOUD_SECRET_ID", "AKID".to_owned().into())],
+    });
+    assert!(plan.unset.contains(&"TENCENTCLOUD_ROLE_ARN"));
+    assert!(!plan.unset.contains(&"TENCENTCLOUD_SECRET_ID"), "it is set");
+    assert!(
+        !plan.unset.contains(&"OBS_ACCESS_KEY_ID"),
+        "another cloud's"
+    );
+    assert_eq!(value(&plan, "TENCENTCLOUD_SECRET_ID"), Some("AKID"));
+    let [caution] = plan.cautions.as_slice() else {
+        panic!("{:?}", plan.cautions)
+    };
+    assert!(caution.contains("ends at 2030-01-02T03:04:05Z and is not renewed"));
+
+    for (cloud, ours, others) in [
+        (
+            Cloud::Tencent,
+            "TENCENTCLOUD_SECRET_ID",
+            "OBS_ACCESS_KEY_ID",
+        ),
+        (Cloud::Huawei, "OBS_ACCESS_KEY_ID", "TENCENTCLOUD_SECRET_ID"),
+    ] {
+        let mut plan = Plan::default();
+        plan.go_without(Some(cloud), "the cloud is away");
+        assert!(
+            plan.unset.contains(&ours),
+            "what was there is somebody else's"
+        );
+        assert!(!plan.unset.contains(&others));
+        assert!(
+            plan.cautions
+                .concat()
+                .contains("nothing now: the cloud is away")
+        );
+    }
+    let mut plan = Plan::default();
+    plan.go_without(None, "no");
+    assert!(plan.unset.contains(&"HW_ACCESS_KEY") && plan.unset.contains(&"TKE_ROLE_ARN"));
 }

@@ -20,13 +20,22 @@ pub struct Listener {
     /// Extra `Host` names to accept.
     pub hosts: Vec<String>,
     pub token: Option<PathBuf>,
-    /// For Unix sockets.
+    /// For Unix sockets; the `group` also for the token's file.
     pub access: SocketAccess,
     pub allow_remote: bool,
     /// Whether `aws-imds` answers requests without a token.
     pub imds_v1: bool,
     /// What clients are told that ask what they run on; `None`: they are not told.
     pub instance: Option<Instance>,
+}
+
+impl Listener {
+    /// Whether one socket does for both. On TCP the `group` is the token file's alone.
+    #[must_use]
+    pub fn shares_socket_with(&self, other: &Self) -> bool {
+        let is_tcp = matches!(self.address, Address::Tcp(_));
+        self.address == other.address && (is_tcp || self.access == other.access)
+    }
 }
 
 /// The instance a metadata tree pretends to be.

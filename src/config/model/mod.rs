@@ -88,8 +88,8 @@ pub struct SocketAccess {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Metrics {
     pub address: SocketAddr,
-    /// `None`: any local peer.
-    pub allow: Option<Allow>,
+    /// Any local peer unless set: unlike at a listener, nothing here vends.
+    pub allow: Allow,
     pub hosts: Vec<String>,
     pub token: Option<PathBuf>,
     pub allow_remote: bool,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{HuaweiIdentityCenter, TencentIdentityCenter, Upstream};
+use super::{HuaweiIdentityCenter, Mint, TencentIdentityCenter, Upstream};
 use crate::credentials::Cloud;
 use crate::name::Name;
 use crate::provider::secrets::SecretRef;
@@ -104,6 +104,29 @@ impl Provider {
             | Self::HuaweiInstanceMetadata(_)
             | Self::TencentInstanceMetadata(_)
             | Self::Command(_) => None,
+        }
+    }
+
+    /// Where its sets come from: the endpoint that is asked first.
+    #[must_use]
+    pub fn minting_endpoint(&self) -> &str {
+        match self {
+            Self::HuaweiAgencyCredentials(it) => &it.iam.endpoint,
+            Self::HuaweiInstanceMetadata(it) => &it.endpoint,
+            Self::TencentInstanceMetadata(it) => &it.endpoint,
+            Self::TencentIdentityCenter(it) if it.portal.mint == Mint::Gateway => {
+                &it.portal.gateway_endpoint
+            }
+            Self::HuaweiIdentityCenter(it) => &it.portal.portal_endpoint,
+            Self::HuaweiAssumeAgency(_)
+            | Self::HuaweiAssumeAgencyWithOidc(_)
+            | Self::HuaweiAssumeAgencyWithSaml(_)
+            | Self::TencentAssumeRole(_)
+            | Self::TencentAssumeRoleWithWebIdentity(_)
+            | Self::TencentAssumeRoleWithSaml(_)
+            | Self::TencentGetFederationToken(_)
+            | Self::TencentIdentityCenter(_)
+            | Self::Command(_) => &self.sts().endpoint,
         }
     }
 

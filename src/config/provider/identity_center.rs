@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::shared::{duration, session_name};
 use super::{Surroundings, huawei, tencent};
+use crate::config::mask::reference;
 use crate::config::model::{
     HuaweiIdentityCenter, Login, Portal, Provider, Site, TencentIdentityCenter,
 };
@@ -114,7 +115,7 @@ fn login<'s>(
                 let known = surroundings.logins.keys().map(Name::as_str);
                 let hint = suggestion(text, known)
                     .unwrap_or_else(|| format!("define it: [login.NAME.{cloud}-identity-center]"));
-                let wrong = crate::config::mask::quotable(text);
+                let wrong = reference(text);
                 value.complain(
                     Complaint::new(format!("names `{wrong}`, which is no login")).hint(hint),
                 );

@@ -13,7 +13,7 @@ mod tencent;
 use std::collections::BTreeMap;
 
 use super::host::Host;
-use super::mask::quotable;
+use super::mask::{quotable, reference};
 use super::model::{HuaweiDomain, Login, Provider, Source, Upstream};
 use super::reader::{Complaint, Table, Value, suggestion};
 use super::report::{Message, Severity};
@@ -61,10 +61,10 @@ const KINDS: [(&str, Reader); 13] = [
 ];
 
 /// The account whose credentials a provider will obtain, where its settings say.
-pub(super) fn account_of(provider: &Provider) -> Option<&str> {
-    match provider {
+pub(super) fn account_of(provider: &Provider) -> Option<String> {
+    let account = match provider {
         Provider::HuaweiAgencyCredentials(it) => match &it.delegating {
-            HuaweiDomain::Id(id) => Some(id),
+            HuaweiDomain::Id(id) => Some(id.as_str()),
             HuaweiDomain::Name(_) => None,
         },
         Provider::HuaweiAssumeAgency(it) => huawei::account_of(&it.agency_urn),
@@ -73,13 +73,14 @@ pub(super) fn account_of(provider: &Provider) -> Option<&str> {
         Provider::TencentAssumeRole(it) => tencent::account_of(&it.role_arn),
         Provider::TencentAssumeRoleWithWebIdentity(it) => tencent::account_of(&it.role_arn),
         Provider::TencentAssumeRoleWithSaml(it) => tencent::account_of(&it.role_arn),
-        Provider::HuaweiIdentityCenter(it) => Some(&it.account_id),
+        Provider::HuaweiIdentityCenter(it) => Some(it.account_id.as_str()),
+        Provider::TencentIdentityCenter(it) => return Some(it.account_id.to_string()),
         Provider::Command(_)
         | Provider::HuaweiInstanceMetadata(_)
-        | Provider::TencentIdentityCenter(_)
         | Provider::TencentGetFederationToken(_)
         | Provider::TencentInstanceMetadata(_) => None,
-    }
+    };
+    account.map(ToOwned::to_owned)
 }
 
 /// What a provider's table gives as its `source`, whether or not all else in it is right.
@@ -168,7 +169,7 @@ fn source(
     if surroundings.complete {
         let known = surroundings.keys.keys().chain(surroundings.roles.keys());
         let hint = suggestion(text, known.map(Name::as_str));
-        let text = format!("names `{}`, which is no key and no role", quotable(text));
+        let text = format!("names `{}`, which is no key and no role", reference(text));
         value.complain(Complaint {
             text,
             hint: hint.or_else(|| Some("define it: [key.NAME] or [role.NAME]".to_owned())),

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use crate::config::reader::{Complaint, Value};
 use crate::config::values::file_reference;
+use crate::regular_file::RegularFile;
 
 /// No policy a cloud accepts is longer; a larger file is a wrong path.
 const LARGEST: u64 = 64 * 1024;
@@ -33,13 +34,11 @@ fn read(path: &Path) -> Result<String, Complaint> {
             path.display()
         ))
     };
-    let size = std::fs::metadata(path)
-        .map_err(|error| cannot(&error))?
-        .len();
-    if size > LARGEST {
-        return Err(cannot(&"it is larger than 64 KiB"));
-    }
-    std::fs::read_to_string(path).map_err(|error| cannot(&error))
+    let bytes = RegularFile::open(path)
+        .and_then(|file| file.read(LARGEST))
+        .map_err(|error| cannot(&error))?;
+    let text = str::from_utf8(&bytes).map_err(|_| cannot(&"it is not text in UTF-8"))?;
+    Ok(text.to_owned())
 }
 
 /// `whence` is empty or names the file.

@@ -112,24 +112,22 @@ pub(super) fn saml_assertion(table: &mut Table<'_, '_>) -> Option<SamlAssertion>
     let stored = table.get("saml-assertion");
     let printed = table.get("saml-command");
     match (&stored, &printed) {
-        (Some(stored), None) => values::secret(stored).map(SamlAssertion::Secret),
-        (None, Some(printed)) => values::program(printed).map(SamlAssertion::Command),
-        (Some(_), Some(printed)) => {
-            table.findings().mistake(
-                printed.key_place(),
-                "`saml-assertion` and `saml-command` are both set",
-                "keep the one the assertion is to come from".to_owned(),
-            );
-            None
-        }
-        (None, None) => {
-            table.missing(
-                "saml-assertion",
-                "a reference such as \"file:/PATH\", or `saml-command = [\"/PROGRAM\"]`",
-            );
-            None
-        }
+        (Some(_), Some(printed)) => table.findings().mistake(
+            printed.key_place(),
+            "`saml-assertion` and `saml-command` are both set",
+            "keep the one the assertion is to come from".to_owned(),
+        ),
+        (None, None) => table.missing(
+            "saml-assertion",
+            "a reference such as \"file:/PATH\", or `saml-command = [\"/PROGRAM\"]`",
+        ),
+        (Some(_), None) | (None, Some(_)) => {}
     }
+    let stored = stored.and_then(|stored| values::secret(&stored));
+    let printed = printed.and_then(|printed| values::program(&printed));
+    stored
+        .map(SamlAssertion::Secret)
+        .or_else(|| printed.map(SamlAssertion::Command))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! More calls than `[limits]` lets through: of one action, or of all of an endpoint together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::findings::Findings;
 use crate::config::model::{Config, Provider, Role};
 use crate::credentials::Cloud;
+use crate::name::Name;
 use crate::schedule;
 
 /// Calls of one action at one endpoint, or of all there.
@@ -16,33 +17,35 @@ struct Kind<'a> {
 }
 
 /// What keeping roles fresh takes.
-#[derive(Debug, Default)]
-struct Wanted {
+#[derive(Debug)]
+struct Wanted<'a> {
     per_second: f64,
-    roles: usize,
+    roles: BTreeSet<&'a Name>,
 }
 
 pub(super) fn all(config: &Config, findings: &Findings<'_>) {
     wider_than_their_endpoint(config, findings);
-    let mut all: BTreeMap<Kind<'_>, Wanted> = BTreeMap::new();
+    let mut all: BTreeMap<Kind<'_>, Wanted<'_>> = BTreeMap::new();
     for role in config.roles.values() {
-        let Some((whole, per_second, actions)) = calls(role) else {
+        let Some((per_second, kinds)) = calls(role) else {
             continue;
         };
-        for (nth, action) in actions.into_iter().enumerate() {
-            let of_action = Kind {
-                action: Some(action),
-                ..whole
+        for of_action in kinds {
+            let whole = Kind {
+                action: None,
+                ..of_action
             };
-            let wanted = all.entry(of_action).or_default();
-            wanted.per_second += per_second;
-            wanted.roles += 1;
-            let wanted = all.entry(whole).or_default();
-            wanted.per_second += per_second;
-            wanted.roles += usize::from(nth == 0);
+            for kind in [of_action, whole] {
+                let wanted = all.entry(kind).or_insert_with(|| Wanted {
+                    per_second: 0.0,
+                    roles: BTreeSet::new(),
+                });
+                wanted.per_second += per_second;
+                wanted.roles.insert(&role.name);
+            }
         }
     }
-    let is_too_much = |kind: &Kind<'_>, wanted: &Wanted| {
+    let is_too_much = |kind: &Kind<'_>, wanted: &Wanted<'_>| {
         let limits = config.limits.of(kind.cloud);
         let budget = match kind.action {
             Some(action) => limits.per_second(action),
@@ -61,19 +64,19 @@ pub(super) fn all(config: &Config, findings: &Findings<'_>) {
                 is_part && other.action.is_some() && is_too_much(other, wanted).is_some()
             });
         if !is_said {
-            warn(config, findings, *kind, wanted, budget);
+            warn(findings, *kind, wanted, budget);
         }
     }
 }
 
-fn warn(config: &Config, findings: &Findings<'_>, kind: Kind<'_>, wanted: &Wanted, budget: f64) {
+fn warn(findings: &Findings<'_>, kind: Kind<'_>, wanted: &Wanted<'_>, budget: f64) {
     let Kind {
         cloud,
         endpoint,
         action,
     } = kind;
     let own = action.map(|action| format!("limits.{cloud}.{action}"));
-    let first = config.roles.keys().next();
+    let first = wanted.roles.first();
     let places: Vec<String> = own
         .into_iter()
         .chain([
@@ -89,9 +92,11 @@ fn warn(config: &Config, findings: &Findings<'_>, kind: Kind<'_>, wanted: &Wante
     findings.warning_at(
         &places,
         format!(
-            "keeping {} role(s) fresh takes {:.3} calls per second{of} at {endpoint}, and the \
-             budget is {budget:.3}",
-            wanted.roles, wanted.per_second
+            "keeping {} role(s) fresh takes {} calls per second{of} at {endpoint}, and the budget \
+             is {}",
+            wanted.roles.len(),
+            significant(wanted.per_second),
+            significant(budget)
         ),
         format!("ask for longer sessions, or raise [limits.{cloud}]"),
     );
@@ -117,24 +122,37 @@ fn wider_than_their_endpoint(config: &Config, findings: &Findings<'_>) {
     }
 }
 
-/// Where a role's calls go, how often it makes each of them, and which.
-fn calls(role: &Role) -> Option<(Kind<'_>, f64, Vec<&'static str>)> {
+/// How often a role makes its calls, and which go where.
+fn calls(role: &Role) -> Option<(f64, Vec<Kind<'_>>)> {
     let life = role.provider.duration()?;
     let every = life
         .saturating_sub(schedule::ahead(life, role.refresh_ahead))
         .as_secs_f64()
         .max(1.0);
-    let whole = Kind {
+    let at = |endpoint, action| Kind {
         cloud: role.cloud,
-        endpoint: role.provider.sts().endpoint.as_str(),
-        action: None,
+        endpoint,
+        action: Some(action),
     };
-    let identity = role.expected_account.as_ref();
-    let actions = [
-        Some(action(&role.provider)?),
-        identity.map(|_| "get-caller-identity"),
-    ];
-    Some((whole, 1.0 / every, actions.into_iter().flatten().collect()))
+    let mint = at(role.provider.minting_endpoint(), action(&role.provider)?);
+    let identity = || at(&role.provider.sts().endpoint, "get-caller-identity");
+    let identity = role.expected_account.is_some().then(identity);
+    Some((
+        1.0 / every,
+        [Some(mint), identity].into_iter().flatten().collect(),
+    ))
+}
+
+/// Three significant digits, and no zeros behind them: budgets of large fleets are small numbers.
+fn significant(rate: f64) -> String {
+    let mut decimals = 2;
+    let mut shifted = rate;
+    while shifted < 1.0 && decimals < 12 {
+        shifted *= 10.0;
+        decimals += 1;
+    }
+    let text = format!("{rate:.decimals$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The action that mints a role's sets, as `[limits]` names it.
@@ -154,5 +172,25 @@ fn action(provider: &Provider) -> Option<&'static str> {
         | Provider::HuaweiInstanceMetadata(_)
         | Provider::TencentInstanceMetadata(_)
         | Provider::Command(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::significant;
+
+    #[test]
+    fn small_rates_keep_their_digits() {
+        for (rate, text) in [
+            (50.0, "50"),
+            (0.25, "0.25"),
+            (2.0 / 3.0, "0.667"),
+            (1.0 / 3600.0, "0.000278"),
+            (0.000_05, "0.00005"),
+            (12.345_6, "12.35"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(significant(rate), text);
+        }
     }
 }

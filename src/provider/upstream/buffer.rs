@@ -32,6 +32,12 @@ impl WipedBuffer {
     }
 }
 
+impl From<Zeroizing<Vec<u8>>> for WipedBuffer {
+    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+}
+
 impl AsRef<[u8]> for WipedBuffer {
     fn as_ref(&self) -> &[u8] {
         &self.0

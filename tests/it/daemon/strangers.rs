@@ -107,6 +107,48 @@ async fn a_stranger_may_read_the_status_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_token_is_for_the_group_that_the_listener_names() {
+    if !rustix::process::geteuid().is_root() {
+        skipped("only root can become another user");
+        return;
+    }
+    let site = Site::new();
+    let tasks = "[listener.tasks]\naddress = \"{ip}:9472\"\nprotocols = [\"aws-container\"]\n\
+                 roles = [\"app\"]\ntoken = \"file:{dir}/tasks.token\"\nallow = \"any-local\"\n";
+    let text = [base(), assumed("app", "ops", "app", ""), tasks.into()].concat();
+    site.configure(&text);
+    fs::set_permissions(site.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    let _daemon = site.start().await;
+    let read = || {
+        let mut command = Command::new("cat");
+        command.arg(site.path("tasks.token"));
+        command.uid(STRANGER).gid(STRANGER).output().unwrap()
+    };
+    assert!(!read().status.success(), "nobody but us");
+    let open = std::net::TcpStream::connect((site.ip, 9472)).unwrap();
+
+    site.configure(&format!("{text}group = {STRANGER}\n"));
+    let said = site.says(&["reload"], 0).await;
+    assert!(
+        said.contains("listener `tasks` changed\n"),
+        "its socket stays: {said}"
+    );
+    let token = read();
+    assert!(token.status.success(), "{token:?}");
+    let shown = String::from_utf8(token.stdout).unwrap();
+    let header = format!("Authorization: {shown}\r\n");
+    let reply = site.tcp(9472, "/aws/container/app", &header).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    open.set_nonblocking(true).unwrap();
+    let more = std::io::Read::read(&mut &open, &mut [0]).unwrap_err();
+    assert_eq!(
+        more.kind(),
+        std::io::ErrorKind::WouldBlock,
+        "it was not closed"
+    );
+}
+
+#[tokio::test]
 async fn a_second_daemon_takes_nothing_from_the_first() {
     let site = Site::new();
     site.configure(

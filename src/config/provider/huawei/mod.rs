@@ -284,28 +284,19 @@ fn domain(table: &mut Table<'_, '_>) -> Option<HuaweiDomain> {
     let id = table.get("domain-id");
     let name = table.get("domain-name");
     match (&id, &name) {
-        (Some(id), None) => {
-            let id = id.parsed(|text| worded(text, "", 1..=64))?;
-            Some(HuaweiDomain::Id(id))
-        }
-        (None, Some(name)) => {
-            let name = name.parsed(|text| worded(text, "-", 1..=64))?;
-            Some(HuaweiDomain::Name(name))
-        }
-        (Some(_), Some(name)) => {
-            table.findings().mistake(
-                name.key_place(),
-                "`domain-id` and `domain-name` are both set",
-                "keep one; it is the account that created the agency".to_owned(),
-            );
-            None
-        }
-        (None, None) => {
-            table.missing(
-                "domain-id",
-                "the account that created the agency, or its `domain-name`",
-            );
-            None
-        }
+        (Some(_), Some(name)) => table.findings().mistake(
+            name.key_place(),
+            "`domain-id` and `domain-name` are both set",
+            "keep one; it is the account that created the agency".to_owned(),
+        ),
+        (None, None) => table.missing(
+            "domain-id",
+            "the account that created the agency, or its `domain-name`",
+        ),
+        (Some(_), None) | (None, Some(_)) => {}
     }
+    let id = id.and_then(|id| id.parsed(|text| worded(text, "", 1..=64)));
+    let name = name.and_then(|name| name.parsed(|text| worded(text, "-", 1..=64)));
+    id.map(HuaweiDomain::Id)
+        .or_else(|| name.map(HuaweiDomain::Name))
 }

@@ -78,7 +78,6 @@ pub(super) fn tags(value: &Value<'_, '_>) -> Option<BTreeMap<String, String>> {
     let entries = value.entries()?;
     if entries.len() > 20 {
         value.complain(Complaint::new("has more than 20 entries"));
-        return None;
     }
     let mut tags = BTreeMap::new();
     for (name, value) in entries {
@@ -88,8 +87,8 @@ pub(super) fn tags(value: &Value<'_, '_>) -> Option<BTreeMap<String, String>> {
                 .findings()
                 .mistake(value.key_place(), text, complaint.hint);
         }
-        let text = value.parsed(|text| worded(text, " .:/=+-@", 0..=255))?;
-        tags.insert(name.to_owned(), text);
+        let text = value.parsed(|text| worded(text, " .:/=+-@", 0..=255));
+        tags.insert(name.to_owned(), text.unwrap_or_default());
     }
     Some(tags)
 }
@@ -115,24 +114,18 @@ pub(super) fn mfa(table: &mut Table<'_, '_>) -> Option<(String, SecretRef)> {
     let serial = table.get("serial-number");
     let code = table.get("token-code");
     match (&serial, &code) {
-        (Some(serial), Some(code)) => {
-            let serial = serial.parsed(|text| worded(text, "+=/:,.@-", 9..=256));
-            let code = values::secret(code);
-            Some((serial?, code?))
-        }
-        (Some(_), None) => {
-            table.missing(
-                "token-code",
-                "where the code that the device shows is to be read: \"file:/PATH\"",
-            );
-            None
-        }
+        (Some(_), None) => table.missing(
+            "token-code",
+            "where the code that the device shows is to be read: \"file:/PATH\"",
+        ),
         (None, Some(_)) => {
             table.missing("serial-number", "that of the device that shows the code");
-            None
         }
-        (None, None) => None,
+        (Some(_), Some(_)) | (None, None) => {}
     }
+    let serial = serial.and_then(|serial| serial.parsed(|text| worded(text, "+=/:,.@-", 9..=256)));
+    let code = code.and_then(|code| values::secret(&code));
+    serial.zip(code)
 }
 
 /// A list of tables.

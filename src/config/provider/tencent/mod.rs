@@ -28,12 +28,10 @@ const ENDPOINT_METADATA: &str = "http://metadata.tencentyun.com";
 /// What the official SDKs send where nothing was configured.
 const REGION: &str = "ap-guangzhou";
 
-/// Our default and the cloud's.
+/// Our default; the cloud's too, but for 30 minutes with `GetFederationToken`.
 const SESSION: Duration = Duration::from_hours(2);
 /// AssumeRole and its relatives. No minimum is documented.
 const SESSIONS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(12);
-/// `GetFederationToken`'s own default.
-const FEDERATION: Duration = Duration::from_mins(30);
 /// For a sub-user's key; a root account's gets 2 h.
 const FEDERATIONS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(36);
 
@@ -77,7 +75,10 @@ pub(super) fn with_web_identity(
     table: &mut Table<'_, '_>,
     surroundings: &Surroundings<'_, '_>,
 ) -> Option<(Cloud, Provider)> {
-    let region = from_pod(table, surroundings, "TKE_REGION", values::region);
+    let region = match table.get("region") {
+        Some(_) => None, // the pod's is not asked for, so it may be anything
+        None => from_pod(table, surroundings, "TKE_REGION", values::region),
+    };
     let sts = sts(table, surroundings, region, "endpoint");
     let provider_id = given_or_from_pod(
         table,
@@ -204,7 +205,7 @@ pub(super) fn federation_token(
         || Some("credvend".to_owned()),
         |value| value.parsed(|text| federated_name(text, &surroundings.host.name)),
     );
-    let duration = duration(table, FEDERATION, FEDERATIONS);
+    let duration = duration(table, SESSION, FEDERATIONS);
     let policy = table.required(
         "policy",
         "what the token may do, at most: \"file:/PATH\" of a JSON policy",

@@ -52,7 +52,6 @@ pub(super) fn tags(value: &Value<'_, '_>) -> Option<BTreeMap<String, String>> {
     let entries = value.entries()?;
     if entries.len() > 50 {
         value.complain(Complaint::new("has more than 50 entries"));
-        return None;
     }
     let mut tags = BTreeMap::new();
     for (name, value) in entries {
@@ -66,8 +65,8 @@ pub(super) fn tags(value: &Value<'_, '_>) -> Option<BTreeMap<String, String>> {
         let text = value.parsed(|text| match text.chars().count() {
             0..=256 => Ok(text.to_owned()),
             _ => Err(Complaint::new("must have at most 256 characters")),
-        })?;
-        tags.insert(name.to_owned(), text);
+        });
+        tags.insert(name.to_owned(), text.unwrap_or_default());
     }
     Some(tags)
 }

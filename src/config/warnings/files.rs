@@ -1,0 +1,80 @@
+//! Files that are not to be had from here, or that others can have too.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::config::findings::Findings;
+use crate::config::model::{Role, Sink};
+use crate::provider::secrets::{SecretRef, SecretSource};
+use crate::regular_file::RegularFile;
+
+/// Secrets that are not to be had from here, or that others can have too.
+pub(in crate::config) fn secrets(findings: &Findings<'_>) {
+    for (reference, place) in findings.secrets() {
+        let mode = match &reference {
+            SecretRef::File(path) => std::fs::metadata(path)
+                .ok()
+                .map(|it| it.permissions().mode()),
+            SecretRef::Env(_) | SecretRef::Systemd(_) => None,
+        };
+        if let Err(error) = SecretSource::new(reference.clone()).read() {
+            let cause = std::error::Error::source(&error)
+                .map(|cause| format!(": {cause}"))
+                .unwrap_or_default();
+            findings.warning(
+                &place,
+                format!("a secret cannot be read from here: {error}{cause}"),
+                "what needs it fails until it can be; the rest works".to_owned(),
+            );
+        } else if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
+            findings.warning(
+                &place,
+                format!(
+                    "others can read or change `{reference}`: its mode is {:04o}",
+                    mode & 0o7777
+                ),
+                "make it 0600 or 0400, owned by the daemon's user".to_owned(),
+            );
+        }
+    }
+}
+
+/// Authorities that are not to be had from here.
+pub(super) fn ca_file(role: &Role, findings: &Findings<'_>) {
+    if let Some(path) = &role.provider.sts().upstream.ca_file
+        && let Err(error) = RegularFile::open(path)
+    {
+        let own = format!(
+            "role.{}.provider.{}.ca-file",
+            role.name,
+            role.provider.kind()
+        );
+        findings.warning_at(
+            &[&own, "upstream.ca-file"],
+            format!(
+                "role `{}` cannot reach its cloud: `{}`: {error}",
+                role.name,
+                path.display()
+            ),
+            None,
+        );
+    }
+}
+
+/// A file of credentials that more than its owner and the readers in its group can have.
+pub(super) fn open_sink(sink: &Sink, findings: &Findings<'_>) {
+    let mode = sink.access.mode;
+    let what = match (mode & 0o005 != 0, mode & 0o022 != 0) {
+        (false, false) => return,
+        (false, true) => "change",
+        (true, false) => "read",
+        (true, true) => "read or change",
+    };
+    findings.warning_at(
+        &[&format!("sink.{}.{}.mode", sink.name, sink.kind.as_str())],
+        format!(
+            "others can {what} the file of sink `{}`: its mode is {mode:04o}",
+            sink.name
+        ),
+        "use \"0600\", or \"0640\" with the `group` of those who are to read it".to_owned(),
+    );
+}
