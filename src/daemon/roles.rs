@@ -12,6 +12,7 @@ use crate::credentials::CredentialSet;
 use crate::login::Logins;
 use crate::name::Name;
 use crate::observe::metrics::EndpointLabels;
+use crate::provider::budget::Budgets;
 use crate::provider::secrets::Stamp;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
@@ -72,7 +73,8 @@ impl Roles {
             config.keys.clone(),
             config.limits.clone(),
             resolver(&sources),
-        );
+        )
+        .counting_in(Arc::clone(&shared.metrics));
         Self {
             store,
             shared,
@@ -153,6 +155,11 @@ impl Roles {
         let logins = Arc::clone(logins);
         self.context
             .set_logins(Arc::new(move |name| Some(logins.holder(name))));
+    }
+
+    /// What calls count against, for those who call the same endpoints.
+    pub(super) fn budgets(&self) -> Arc<Budgets> {
+        self.context.budgets()
     }
 
     /// The session of a login changed: its roles try again, within their budgets.

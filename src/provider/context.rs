@@ -8,9 +8,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::BoxFuture;
-use super::budget::Budget;
+use super::budget::{Budget, Budgets};
 use super::endpoint_clock::EndpointClock;
-use super::identity_center::{HoldsSession, Session};
+use super::identity_center::{AfterRefusal, HoldsSession, Session};
+use super::meter::Meter;
 use super::secrets::{SecretRef, SecretSource};
 use super::signer::{HoldsCredentials, Signer};
 use super::upstream::{Clients, HttpClient};
@@ -18,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::model::{Key, Limits, Source, Upstream};
 use crate::credentials::Cloud;
 use crate::name::Name;
+use crate::observe::metrics::Metrics;
 
 /// Finds the role that another one signs with. Asked once per [`super::build`].
 pub type SourceRoles = Arc<dyn Fn(&Name) -> Arc<dyn HoldsCredentials> + Send + Sync>;
@@ -30,7 +32,8 @@ pub struct BuildContext {
     clock: Arc<dyn Clock>,
     clients: Clients,
     configured: Mutex<Configured>,
-    budgets: Mutex<BTreeMap<BudgetKey, Arc<Budget>>>,
+    budgets: Arc<Budgets>,
+    metrics: Arc<Metrics>,
     endpoint_clocks: Mutex<BTreeMap<String, Arc<EndpointClock>>>,
     secrets: Mutex<BTreeMap<SecretRef, Arc<SecretSource>>>,
     logins: Mutex<Option<Logins>>,
@@ -39,16 +42,7 @@ pub struct BuildContext {
 /// What a reload replaces.
 struct Configured {
     keys: BTreeMap<Name, Key>,
-    limits: Limits,
     source_roles: SourceRoles,
-}
-
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct BudgetKey {
-    cloud: Cloud,
-    endpoint: String,
-    /// In kebab-case, as in `[limits.*]`.
-    action: &'static str,
 }
 
 impl BuildContext {
@@ -61,18 +55,28 @@ impl BuildContext {
         source_roles: SourceRoles,
     ) -> Self {
         Self {
+            budgets: Arc::new(Budgets::new(Arc::clone(&clock), limits)),
+            metrics: Arc::default(),
             clock,
             clients: Clients::default(),
-            configured: Mutex::new(Configured {
-                keys,
-                limits,
-                source_roles,
-            }),
-            budgets: Mutex::default(),
+            configured: Mutex::new(Configured { keys, source_roles }),
             endpoint_clocks: Mutex::default(),
             secrets: Mutex::default(),
             logins: Mutex::default(),
         }
+    }
+
+    /// Counts there what providers ask beside minting.
+    #[must_use]
+    pub fn counting_in(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// For others who call the same endpoints.
+    #[must_use]
+    pub fn budgets(&self) -> Arc<Budgets> {
+        Arc::clone(&self.budgets)
     }
 
     /// What is built from here on finds its login there. Before, nobody is signed in anywhere.
@@ -88,19 +92,10 @@ impl BuildContext {
         limits: Limits,
         source_roles: SourceRoles,
     ) {
-        let mut budgets = lock(&self.budgets);
-        budgets.retain(|_, budget| Arc::strong_count(budget) > 1);
-        for (key, budget) in budgets.iter() {
-            budget.set_rate(key.rate(&limits));
-        }
-        drop(budgets);
+        self.budgets.reconfigure(limits);
         self.clients.prune();
         lock(&self.secrets).retain(|_, source| Arc::strong_count(source) > 1);
-        *lock(&self.configured) = Configured {
-            keys,
-            limits,
-            source_roles,
-        };
+        *lock(&self.configured) = Configured { keys, source_roles };
     }
 
     /// How many seconds each endpoint's clock is ahead of this host's, by its host; those that
@@ -122,17 +117,11 @@ impl BuildContext {
     }
 
     pub(super) fn budget(&self, cloud: Cloud, endpoint: &str, action: &'static str) -> Arc<Budget> {
-        let key = BudgetKey {
-            cloud,
-            endpoint: endpoint.to_owned(),
-            action,
-        };
-        let rate = key.rate(&lock(&self.configured).limits);
-        let mut budgets = lock(&self.budgets);
-        let budget = budgets
-            .entry(key)
-            .or_insert_with(|| Arc::new(Budget::new(self.clock(), rate)));
-        Arc::clone(budget)
+        self.budgets.of(cloud, endpoint, action)
+    }
+
+    pub(super) fn meter(&self) -> Meter {
+        Meter::new(self.budgets(), Arc::clone(&self.metrics))
     }
 
     pub(super) fn endpoint_clock(&self, endpoint: &str) -> Arc<EndpointClock> {
@@ -192,14 +181,8 @@ impl HoldsSession for NobodySignedIn {
         None
     }
 
-    fn refused<'a>(&'a self, _session: &'a Arc<Session>) -> BoxFuture<'a, bool> {
-        Box::pin(std::future::ready(false))
-    }
-}
-
-impl BudgetKey {
-    fn rate(&self, limits: &Limits) -> f64 {
-        limits.of(self.cloud).per_second(self.action)
+    fn refused<'a>(&'a self, _session: &'a Arc<Session>) -> BoxFuture<'a, AfterRefusal> {
+        Box::pin(std::future::ready(AfterRefusal::Ended))
     }
 }
 

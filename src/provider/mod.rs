@@ -11,6 +11,7 @@ pub mod error;
 pub mod huawei;
 pub mod identity_center;
 pub mod mac;
+pub mod meter;
 pub mod program;
 pub mod secrets;
 pub mod signer;

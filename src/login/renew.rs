@@ -1,0 +1,132 @@
+//! What becomes of a session that the cloud refused: renewed, taken from the adopted profile, or
+//! ended.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::kept::Login;
+use crate::clock::BootTime;
+use crate::provider::error::{Class, ProviderError};
+use crate::provider::identity_center::{AfterRefusal, Session};
+use crate::secret::Secret;
+
+impl Login {
+    /// The cloud refused `session`. What is done about it is done to its end even if this is
+    /// dropped: a refresh token that was used up must bring its session.
+    pub(super) async fn refused(self: &Arc<Self>, session: &Arc<Session>) -> AfterRefusal {
+        let (login, session) = (Arc::clone(self), Arc::clone(session));
+        let asked = self.clock.boot();
+        let task = tokio::spawn(async move { login.replace(&session, asked).await });
+        task.await.unwrap_or_else(|error| {
+            let message = "a bug in credvend ended the renewal of a session";
+            AfterRefusal::NotNow(ProviderError::new(Class::Transient, message).caused_by(error))
+        })
+    }
+
+    async fn replace(self: &Arc<Self>, session: &Arc<Session>, asked: BootTime) -> AfterRefusal {
+        let _alone = self.changing.lock().await;
+        let Some(login) = self.heir() else {
+            return AfterRefusal::Ended;
+        };
+        if let Some(settled) = login.settled(session, asked) {
+            return settled;
+        }
+        let client = login.held().client.clone();
+        let renewal = login.portal.renew(client.as_deref(), session).await;
+        // A reload may have come in between.
+        let Some(login) = login.heir() else {
+            return AfterRefusal::Ended;
+        };
+        match renewal {
+            Some(Ok(renewed)) => login.renewed(session, renewed),
+            Some(Err(error)) if error.class != Class::NeedsLogin => login.not_now(&error),
+            Some(Err(_)) | None => login.ended(session),
+        }
+    }
+
+    /// What is known about the refused session already.
+    fn settled(&self, session: &Arc<Session>, asked: BootTime) -> Option<AfterRefusal> {
+        let held = self.held();
+        match held.in_force() {
+            // Somebody else was told before us.
+            Some(current) if !Arc::ptr_eq(current, session) => return Some(AfterRefusal::Another),
+            None => return Some(AfterRefusal::Ended),
+            Some(_) => {}
+        }
+        if self.borrowing {
+            return Some(self.left_to_the_daemon(session));
+        }
+        let (at, class, message) = held.not_renewed.as_ref()?;
+        // Whoever waited for a renewal that failed does not begin the next one.
+        (*at >= asked).then(|| AfterRefusal::NotNow(ProviderError::new(*class, message.clone())))
+    }
+
+    fn left_to_the_daemon(&self, session: &Session) -> AfterRefusal {
+        if session.refresh_token.is_none() {
+            return AfterRefusal::Ended;
+        }
+        let name = &self.settings.name;
+        let message = format!(
+            "the session of `{name}` was refused, and only the daemon renews it: \
+             `credvend status` says how it went there"
+        );
+        AfterRefusal::NotNow(ProviderError::new(Class::NeedsLogin, message))
+    }
+
+    fn renewed(&self, session: &Arc<Session>, mut renewed: Session) -> AfterRefusal {
+        let is_current = {
+            let held = self.held();
+            held.in_force()
+                .is_some_and(|current| Arc::ptr_eq(current, session))
+        };
+        if !is_current {
+            // A profile was adopted meanwhile.
+            return AfterRefusal::Another;
+        }
+        if renewed.refresh_token.is_none() {
+            // One that is not replaced stays good (RFC 6749, section 6).
+            let same = session.refresh_token.as_ref().map(Secret::expose);
+            renewed.refresh_token = same.map(Secret::from);
+        }
+        info!(login = %self.settings.name, "the session was renewed");
+        self.accept(Arc::new(renewed));
+        AfterRefusal::Another
+    }
+
+    fn not_now(&self, error: &ProviderError) -> AfterRefusal {
+        let name = &self.settings.name;
+        warn!(login = %name, error = error.report(), "cannot renew now");
+        let message = format!(
+            "the session of `{name}` cannot be renewed now: {}",
+            error.report()
+        );
+        let again = (self.clock.boot(), error.class, message.clone());
+        self.held().not_renewed = Some(again);
+        AfterRefusal::NotNow(ProviderError::new(error.class, message))
+    }
+
+    fn ended(&self, session: &Arc<Session>) -> AfterRefusal {
+        {
+            let mut held = self.held();
+            let is_current = held
+                .session
+                .as_ref()
+                .is_some_and(|it| Arc::ptr_eq(it, session));
+            if !is_current {
+                return AfterRefusal::Another;
+            }
+            held.ended = true;
+            // What the profile holds may be newer, even if it seemed to end earlier.
+            held.profile = None;
+        }
+        if self.adopt() {
+            return AfterRefusal::Another;
+        }
+        let name = &self.settings.name;
+        warn!(login = %name, "the session has ended; run `credvend login {name}`");
+        let (_, client) = self.known();
+        self.keep(None, client.as_deref());
+        AfterRefusal::Ended
+    }
+}
