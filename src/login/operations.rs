@@ -36,6 +36,11 @@ impl Login {
         let now = (self.clock.boot(), self.clock.wall());
         let known = self.held().client.clone();
         let begun = self.portal.begin(known, now).await?;
+        let is_current = self.heir().is_some_and(|heir| Arc::ptr_eq(&heir, self));
+        if !is_current {
+            let message = "the configuration was reloaded meanwhile; try again";
+            return Err(ProviderError::new(Class::Transient, message));
+        }
         if let Ticket::Huawei { client, .. } = &begun.ticket {
             self.remember_client(client);
         }

@@ -74,7 +74,7 @@ impl Login {
         AfterRefusal::NotNow(ProviderError::new(Class::NeedsLogin, message))
     }
 
-    fn renewed(&self, session: &Arc<Session>, mut renewed: Session) -> AfterRefusal {
+    fn renewed(&self, session: &Arc<Session>, renewed: Session) -> AfterRefusal {
         let is_current = {
             let held = self.held();
             held.in_force()
@@ -84,13 +84,8 @@ impl Login {
             // A profile was adopted meanwhile.
             return AfterRefusal::Another;
         }
-        if renewed.refresh_token.is_none() {
-            // One that is not replaced stays good (RFC 6749, section 6).
-            let same = session.refresh_token.as_ref().map(Secret::expose);
-            renewed.refresh_token = same.map(Secret::from);
-        }
         info!(login = %self.settings.name, "the session was renewed");
-        self.accept(Arc::new(renewed));
+        self.accept(Arc::new(renewable(renewed, session)));
         AfterRefusal::Another
     }
 
@@ -128,5 +123,41 @@ impl Login {
         let (_, client) = self.known();
         self.keep(None, client.as_deref());
         AfterRefusal::Ended
+    }
+}
+
+/// A refresh token that is not replaced stays good (RFC 6749, section 6).
+fn renewable(renewed: Session, before: &Session) -> Session {
+    let same = || before.refresh_token.as_ref().map(Secret::expose);
+    Session {
+        refresh_token: renewed.refresh_token.or_else(|| same().map(Secret::from)),
+        ..renewed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::{Secret, Session, renewable};
+
+    #[test]
+    fn a_refresh_token_lives_until_it_is_replaced() {
+        let session = |token: Option<&str>| Session {
+            token: Secret::from("t"),
+            refresh_token: token.map(Secret::from),
+            zone: None,
+            signed_in_at: SystemTime::UNIX_EPOCH,
+            ends_at: SystemTime::UNIX_EPOCH,
+            end_is_estimate: false,
+        };
+        for (before, after, expected) in [
+            (Some("one"), None, Some("one")),
+            (Some("one"), Some("two"), Some("two")),
+            (None, None, None),
+        ] {
+            let kept = renewable(session(after), &session(before)).refresh_token;
+            assert_eq!(kept.as_ref().map(Secret::expose), expected);
+        }
     }
 }
