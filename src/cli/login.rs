@@ -178,7 +178,8 @@ fn picture(url: &str) -> Option<String> {
 /// The address, if it may be given to a program: everybody on this host can read what a program is
 /// started with.
 fn openable(started: &LoginStarted) -> Result<&str, &'static str> {
-    if started.url_is_secret {
+    // An older daemon does not say so; a code to compare comes with what anybody may know.
+    if started.url_is_secret || started.code.is_none() {
         return Err(
             "`--browser` does not open this address: it is as good as a password, and every user \
              of this host could read it from the browser's arguments; open it yourself",
@@ -261,6 +262,7 @@ mod tests {
         ] {
             let started = LoginStarted {
                 url: url.into(),
+                code: (!url_is_secret).then(|| "ABCD".into()),
                 url_is_secret,
                 ..LoginStarted::default()
             };

@@ -158,12 +158,14 @@ impl Login {
                 let mut held = self.held();
                 held.unread = None;
                 held.trouble = None;
-                if held.session.is_none() {
+                let comes_back = held.session.is_none() && kept.session.is_some();
+                // A session is renewed as the client it was given to.
+                if comes_back || held.client.is_none() {
+                    held.client = kept.client.map(Arc::new);
+                }
+                if comes_back {
                     held.session = kept.session.map(Arc::new);
                     held.warned = kept.warned;
-                }
-                if held.client.is_none() {
-                    held.client = kept.client.map(Arc::new);
                 }
             }
             Err(trouble) => {
