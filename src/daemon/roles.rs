@@ -12,7 +12,7 @@ use crate::credentials::CredentialSet;
 use crate::login::Logins;
 use crate::name::Name;
 use crate::observe::metrics::EndpointLabels;
-use crate::provider::budget::Budgets;
+use crate::provider::budgets::Budgets;
 use crate::provider::secrets::Stamp;
 use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};

@@ -13,7 +13,7 @@ use crate::config::model::{Config, Keep};
 use crate::name::Name;
 use crate::observe::metrics::{LoginLabels, Metrics};
 use crate::provider::BoxFuture;
-use crate::provider::budget::Budgets;
+use crate::provider::budgets::Budgets;
 use crate::provider::identity_center::{AfterRefusal, HoldsSession, Session};
 use crate::provider::meter::Meter;
 use crate::provider::upstream::Clients;

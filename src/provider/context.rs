@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::BoxFuture;
-use super::budget::{Budget, Budgets};
+use super::budget::Budget;
+use super::budgets::Budgets;
 use super::endpoint_clock::EndpointClock;
 use super::identity_center::{AfterRefusal, HoldsSession, Session};
 use super::meter::Meter;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::CallSite;
-use super::budget::Budgets;
+use super::budgets::Budgets;
 use super::error::{Class, ProviderError};
 use crate::credentials::Cloud;
 use crate::observe::metrics::{EndpointLabels, Metrics, UpstreamLabels};
@@ -52,7 +52,7 @@ impl Meter {
 }
 
 /// Counts one call that was made, and halves its budget if the cloud asked for fewer.
-pub fn account(metrics: &Metrics, site: &CallSite, error: Option<&ProviderError>) {
+fn account(metrics: &Metrics, site: &CallSite, error: Option<&ProviderError>) {
     match error.map(|error| error.class) {
         Some(Class::SourceUnavailable) => return, // nothing was sent
         Some(Class::Throttled { .. }) => {
@@ -107,17 +107,17 @@ mod tests {
         let budgets = Arc::new(Budgets::new(Arc::new(TestClock::start()), limits.clone()));
         let metrics = Arc::new(Metrics::new());
         let meter = Meter::new(Arc::clone(&budgets), Arc::clone(&metrics));
-        let site = || meter.site(Cloud::Huawei, "portal.example", "ListAccounts");
+        let site = meter.site(Cloud::Huawei, "portal.example", "ListAccounts");
         let throttled = Class::Throttled { retry_after: None };
         for answer in [
             Ok(()),
             Err(ProviderError::new(throttled, "fewer")),
             Err(ProviderError::new(Class::SourceUnavailable, "not sent")),
         ] {
-            drop(meter.call(&site(), std::future::ready(answer)).await);
+            drop(meter.call(&site, std::future::ready(answer)).await);
         }
         budgets.reconfigure(limits);
-        let rate = site().budget.unwrap().rate();
+        let rate = site.budget.unwrap().rate();
         assert!((rate - 4.0).abs() < f64::EPSILON, "{rate}");
         let text = metrics.encode().unwrap();
         let counted = |result: &str| {

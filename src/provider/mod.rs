@@ -5,6 +5,7 @@
 //! folder here, its kinds to `config::model::Provider`, and its arms to `clouds`.
 
 pub mod budget;
+pub mod budgets;
 pub mod context;
 pub mod endpoint_clock;
 pub mod error;

@@ -9,9 +9,8 @@ use tokio::time::{Instant, timeout};
 use super::command::Handle;
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::name::Name;
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{EndpointLabels, Metrics, UpstreamLabels};
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::meter::account;
 use crate::provider::{BoxFuture, CallSite, Provider};
 
 /// Longest attempt with its ladder, clock and source retries; waiting for the budget excluded.
@@ -132,8 +131,45 @@ impl Attempt {
             ))
         });
         *took += begun.elapsed();
-        account(&self.metrics, site, result.as_ref().err());
+        self.account(site, result.as_ref().err());
         result
+    }
+
+    fn account(&self, site: &CallSite, error: Option<&ProviderError>) {
+        let endpoint = EndpointLabels {
+            endpoint: site.endpoint.clone(),
+        };
+        match error.map(|error| error.class) {
+            Some(Class::SourceUnavailable) => return, // nothing was sent
+            Some(Class::Throttled { .. }) => {
+                self.metrics
+                    .upstream_throttled
+                    .get_or_create(&endpoint)
+                    .inc();
+                if let Some(budget) = &site.budget {
+                    budget.halve();
+                }
+            }
+            Some(
+                Class::Transient
+                | Class::Clock { .. }
+                | Class::DurationTooLong
+                | Class::StaleSource
+                | Class::Final
+                | Class::NeedsLogin,
+            )
+            | None => {}
+        }
+        self.metrics
+            .upstream_calls
+            .get_or_create(&UpstreamLabels {
+                endpoint: site.endpoint.clone(),
+                action: site.action.to_owned(),
+                result: error
+                    .map_or("success", |error| error.class.as_str())
+                    .to_owned(),
+            })
+            .inc();
     }
 
     /// `Ok` if one more try at once is worth while, else the error back.

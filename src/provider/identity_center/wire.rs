@@ -4,8 +4,9 @@
 //! sign-in page of a network, a redirect) is no answer, whatever its status, and passes; 401 alone
 //! is a word by itself.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::{BootTime, Clock};
 use crate::credentials::Cloud;
+use crate::provider::CallSite;
 use crate::provider::error::{Class, ProviderError, foreign};
 use crate::provider::meter::Meter;
 use crate::provider::service::answer::{parse, strange};
@@ -30,6 +32,8 @@ pub(super) struct Endpoint {
     client: Arc<HttpClient>,
     clock: Arc<dyn Clock>,
     meter: Meter,
+    /// What calls of each action count against. Kept, as a throttle that is forgotten is none.
+    sites: Mutex<BTreeMap<&'static str, CallSite>>,
     url: String,
     host: String,
 }
@@ -69,6 +73,7 @@ impl Endpoint {
             client: Arc::clone(client),
             clock: Arc::clone(clock),
             meter: meter.clone(),
+            sites: Mutex::default(),
             host: host_of(url),
             url: url.trim_end_matches('/').to_owned(),
         }
@@ -89,7 +94,11 @@ impl Endpoint {
         action: &'static str,
         call: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        let site = self.meter.site(self.cloud, &self.host, action);
+        let site = {
+            let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+            let site = || self.meter.site(self.cloud, &self.host, action);
+            sites.entry(action).or_insert_with(site).clone()
+        };
         self.meter.call(&site, call).await
     }
 
