@@ -84,7 +84,7 @@ impl Daemon {
 
     pub(super) async fn sign_out(&self, name: String) -> Answer<LoggedOut> {
         let login = self.login(&name)?;
-        let message = login.log_out().await.map_err(unavailable)?;
+        let outcome = login.log_out().await;
         let config = self.config();
         let settings = config.logins.get(name.as_str());
         let in_memory = settings.is_some_and(|it| it.keep == Keep::Memory);
@@ -94,6 +94,7 @@ impl Daemon {
                            `systemctl stop` the daemon to drop it";
             return Err(Refusal::new(RefusalCode::Unavailable, message));
         }
+        let message = outcome.map_err(unavailable)?;
         Ok(LoggedOut {
             version: VERSION,
             login: name,

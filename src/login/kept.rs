@@ -80,7 +80,8 @@ pub(super) struct Held {
     pub(super) profile: Option<Stamp>,
     /// What is wrong with that version.
     pub(super) profile_trouble: Option<String>,
-    pub(super) waiting: bool,
+    /// The sign-in that was begun last.
+    pub(super) sign_in: Option<Arc<SignIn>>,
     /// When and why a renewal failed that may succeed yet.
     pub(super) not_renewed: Option<(BootTime, Class, String)>,
 }

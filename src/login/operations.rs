@@ -50,7 +50,7 @@ impl Login {
         } = begun;
         let sign_in = Arc::new(SignIn::new(challenge, peer));
         *current = Some(Arc::clone(&sign_in));
-        self.held().waiting = true;
+        self.held().sign_in = Some(Arc::clone(&sign_in));
         info!(login = %self.settings.name, "waiting for somebody to sign in");
         let (login, shared) = (Arc::clone(self), Arc::clone(&sign_in));
         drop(tokio::spawn(async move {
@@ -67,7 +67,6 @@ impl Login {
 
     async fn conclude(&self, sign_in: &SignIn, outcome: Result<Session, Stage>) {
         let _alone = self.changing.lock().await;
-        self.held().waiting = false;
         // Somebody may have signed out, or gone, between the approval and now.
         let outcome = outcome.and_then(|session| {
             let cancelled = sign_in.abandoned.is_cancelled();

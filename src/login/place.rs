@@ -170,11 +170,16 @@ fn unusable(path: &Path, source: io::Error) -> StoreError {
 }
 
 fn remove(path: &Path) -> Result<bool, StoreError> {
-    use ErrorKind::{IsADirectory, NotADirectory, NotFound};
-    match std::fs::remove_file(path) {
-        Ok(()) => Ok(true),
+    // Looked for first: a read-only file system refuses to remove even what is not there.
+    match std::fs::symlink_metadata(path) {
         // A directory was not put there by us, and holds nothing of ours.
-        Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => Ok(false),
+        Ok(found) if found.is_dir() => Ok(false),
+        Ok(_) => std::fs::remove_file(path)
+            .map(|()| true)
+            .map_err(|error| unusable(path, error)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
         Err(error) => Err(unusable(path, error)),
     }
 }

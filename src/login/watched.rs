@@ -125,8 +125,9 @@ impl Login {
         let now = self.clock.wall();
         let held = self.held();
         let session = held.in_force();
+        let is_signing_in = held.sign_in.as_ref().is_some_and(|it| it.is_waiting());
         let state = match session {
-            _ if held.waiting => "signing-in",
+            _ if is_signing_in => "signing-in",
             None => "needs-login",
             Some(session) if session.ends_at <= now => "overdue",
             Some(session) if self.is_near(session.ends_at, now) => "ending",
