@@ -65,7 +65,8 @@ pub async fn try_roles(config: &Config) -> std::io::Result<Vec<Trial>> {
             continue;
         }
         let result = match managed.handle.refresh().await {
-            RefreshReply::Refreshed { shown_expiry } | RefreshReply::Unchanged { shown_expiry } => {
+            RefreshReply::Refreshed { shown_expiry }
+            | RefreshReply::Unchanged { shown_expiry, .. } => {
                 let view = managed.handle.role().view();
                 let id = view
                     .held

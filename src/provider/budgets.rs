@@ -1,11 +1,11 @@
-//! The budgets of all endpoints that are called, by roles and by sign-ins.
+//! The budgets of all endpoints that are called: one per endpoint, and within it one per action.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::budget::Budget;
 use crate::clock::Clock;
-use crate::config::model::Limits;
+use crate::config::model::{CloudLimits, Limits};
 use crate::credentials::Cloud;
 
 /// All budgets of one daemon. They outlive a reload, so that a throttled endpoint stays throttled.
@@ -13,15 +13,16 @@ use crate::credentials::Cloud;
 pub struct Budgets {
     clock: Arc<dyn Clock>,
     limits: Mutex<Limits>,
-    entries: Mutex<BTreeMap<Key, Arc<Budget>>>,
+    endpoints: Mutex<BTreeMap<(Cloud, String), Endpoint>>,
 }
 
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Key {
-    cloud: Cloud,
-    endpoint: String,
-    /// In kebab-case, as in `[limits.*]`; what is not listed there has the default.
-    action: &'static str,
+#[derive(Debug)]
+struct Endpoint {
+    /// What all its calls get together.
+    whole: Arc<Budget>,
+    /// By the action's name in kebab-case, as in `[limits.*]`; what is not listed there has the
+    /// default.
+    actions: BTreeMap<&'static str, Arc<Budget>>,
 }
 
 impl Budgets {
@@ -31,41 +32,46 @@ impl Budgets {
         Self {
             clock,
             limits: Mutex::new(limits),
-            entries: Mutex::default(),
+            endpoints: Mutex::default(),
         }
     }
 
     /// What calls of `action` at `endpoint` count against, whoever makes them.
     #[must_use]
     pub fn of(&self, cloud: Cloud, endpoint: &str, action: &'static str) -> Arc<Budget> {
-        let key = Key {
-            cloud,
-            endpoint: endpoint.to_owned(),
-            action,
-        };
-        let rate = key.rate(&lock(&self.limits));
-        let mut entries = lock(&self.entries);
-        let budget = entries
-            .entry(key)
-            .or_insert_with(|| Arc::new(Budget::new(Arc::clone(&self.clock), rate)));
+        let limits = lock(&self.limits).of(cloud).clone();
+        let new = |per_second| Budget::new(Arc::clone(&self.clock), per_second);
+        let mut endpoints = lock(&self.endpoints);
+        let Endpoint { whole, actions } = endpoints
+            .entry((cloud, endpoint.to_owned()))
+            .or_insert_with(|| Endpoint {
+                whole: Arc::new(new(limits.default)),
+                actions: BTreeMap::new(),
+            });
+        let budget = actions
+            .entry(action)
+            .or_insert_with(|| Arc::new(new(limits.per_second(action)).within(Arc::clone(whole))));
         Arc::clone(budget)
     }
 
-    /// Other limits from here on. Budgets that nobody uses are dropped.
+    /// Other limits from here on. Budgets that nobody uses and nothing has halved are dropped.
     pub fn reconfigure(&self, limits: Limits) {
-        let mut entries = lock(&self.entries);
-        entries.retain(|_, budget| Arc::strong_count(budget) > 1);
-        for (key, budget) in entries.iter() {
-            budget.set_rate(key.rate(&limits));
-        }
-        drop(entries);
+        lock(&self.endpoints).retain(|(cloud, _), endpoint| {
+            endpoint.reconfigure(limits.of(*cloud));
+            !endpoint.actions.is_empty() || endpoint.whole.is_halved()
+        });
         *lock(&self.limits) = limits;
     }
 }
 
-impl Key {
-    fn rate(&self, limits: &Limits) -> f64 {
-        limits.of(self.cloud).per_second(self.action)
+impl Endpoint {
+    fn reconfigure(&mut self, limits: &CloudLimits) {
+        self.actions
+            .retain(|_, budget| Arc::strong_count(budget) > 1 || budget.is_halved());
+        self.whole.set_rate(limits.default);
+        for (action, budget) in &self.actions {
+            budget.set_rate(limits.per_second(action));
+        }
     }
 }
 

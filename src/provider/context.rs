@@ -14,11 +14,11 @@ use super::endpoint_clock::EndpointClock;
 use super::identity_center::{AfterRefusal, HoldsSession, Session};
 use super::meter::Meter;
 use super::secrets::{SecretRef, SecretSource};
-use super::signer::{HoldsCredentials, Signer};
+use super::signer::Signer;
 use super::upstream::{Clients, HttpClient};
 use crate::clock::Clock;
 use crate::config::model::{Key, Limits, Source, Upstream};
-use crate::credentials::Cloud;
+use crate::credentials::{Cloud, HoldsCredentials};
 use crate::name::Name;
 use crate::observe::metrics::Metrics;
 
@@ -86,7 +86,7 @@ impl BuildContext {
     }
 
     /// A reload: what is built from here on uses these keys and roles, and budgets that are in
-    /// use change their rate at once. Clients and secrets that nobody uses are dropped.
+    /// use change their rate at once. What nobody uses any more is dropped.
     pub fn reconfigure(
         &self,
         keys: BTreeMap<Name, Key>,
@@ -94,6 +94,7 @@ impl BuildContext {
         source_roles: SourceRoles,
     ) {
         self.budgets.reconfigure(limits);
+        lock(&self.endpoint_clocks).retain(|_, clock| Arc::strong_count(clock) > 1);
         self.clients.prune();
         lock(&self.secrets).retain(|_, source| Arc::strong_count(source) > 1);
         *lock(&self.configured) = Configured { keys, source_roles };
@@ -245,10 +246,15 @@ mod tests {
         assert!((mint.rate() - 50.0).abs() < f64::EPSILON);
         assert!((identity.rate() - 20.0).abs() < f64::EPSILON);
 
-        mint.halve();
+        mint.throttled(mint.acquire().await);
+        assert!((mint.rate() - 25.0).abs() < f64::EPSILON);
+        assert!((identity.rate() - 20.0).abs() < f64::EPSILON, "within 25");
         context.reconfigure(BTreeMap::new(), limits(8.0), no_roles());
         assert!((mint.rate() - 4.0).abs() < f64::EPSILON, "still halved");
-        assert!((identity.rate() - 20.0).abs() < f64::EPSILON);
+        assert!(
+            (identity.rate() - 4.0).abs() < f64::EPSILON,
+            "no more than its endpoint"
+        );
         assert!(Arc::ptr_eq(
             &mint,
             &context.budget(Cloud::Tencent, "a.example", "assume-role")
@@ -274,5 +280,10 @@ mod tests {
         let now = context.clock().wall();
         clock.measure(now + std::time::Duration::from_secs(9), now);
         assert_eq!(context.clock_skews(), [("a.example".to_owned(), 9)]);
+        context.reconfigure(BTreeMap::new(), limits(50.0), no_roles());
+        assert_eq!(context.clock_skews().len(), 1, "somebody uses it");
+        drop(clock);
+        context.reconfigure(BTreeMap::new(), limits(50.0), no_roles());
+        assert_eq!(context.clock_skews(), []);
     }
 }

@@ -1,9 +1,12 @@
-//! Calls that no refresher accounts for: those of sign-ins, and what a provider asks beside minting.
-//! Each waits for the budget of its endpoint and action, and each is counted.
+//! What follows from a call that is made within a budget: it is counted, and the budget hears of it.
+//!
+//! A refresher accounts for one call per attempt and uses [`account`]; those of sign-ins, and what a
+//! provider asks beside minting, go through a [`Meter`].
 
 use std::sync::Arc;
 
 use super::CallSite;
+use super::budget::Slot;
 use super::budgets::Budgets;
 use super::error::{Class, ProviderError};
 use crate::credentials::Cloud;
@@ -42,46 +45,47 @@ impl Meter {
         site: &CallSite,
         call: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        if let Some(budget) = &site.budget {
-            budget.acquire().await;
-        }
+        let slot = match &site.budget {
+            Some(budget) => Some(budget.acquire().await),
+            None => None,
+        };
         let result = call.await;
-        account(&self.metrics, site, result.as_ref().err());
+        account(&self.metrics, site, slot, result.as_ref().err());
         result
     }
 }
 
-/// Counts one call that was made, and halves its budget if the cloud asked for fewer.
-fn account(metrics: &Metrics, site: &CallSite, error: Option<&ProviderError>) {
-    match error.map(|error| error.class) {
-        Some(Class::SourceUnavailable) => return, // nothing was sent
-        Some(Class::Throttled { .. }) => {
-            let endpoint = EndpointLabels {
-                endpoint: site.endpoint.clone(),
-            };
-            metrics.upstream_throttled.get_or_create(&endpoint).inc();
-            if let Some(budget) = &site.budget {
-                budget.halve();
-            }
+/// Counts one call that was made, and halves its budget if the cloud asked for fewer. One that
+/// never left counts against nobody.
+pub fn account(
+    metrics: &Metrics,
+    site: &CallSite,
+    slot: Option<Slot>,
+    error: Option<&ProviderError>,
+) {
+    let budget = site.budget.as_ref().zip(slot);
+    if error.is_some_and(|error| !error.sent) {
+        if let Some((budget, slot)) = budget {
+            budget.give_back(slot);
         }
-        Some(
-            Class::Transient
-            | Class::Clock { .. }
-            | Class::DurationTooLong
-            | Class::StaleSource
-            | Class::Final
-            | Class::NeedsLogin,
-        )
-        | None => {}
+        return;
+    }
+    let class = error.map(|error| error.class);
+    if matches!(class, Some(Class::Throttled { .. })) {
+        let endpoint = EndpointLabels {
+            endpoint: site.endpoint.clone(),
+        };
+        metrics.upstream_throttled.get_or_create(&endpoint).inc();
+        if let Some((budget, slot)) = budget {
+            budget.throttled(slot);
+        }
     }
     metrics
         .upstream_calls
         .get_or_create(&UpstreamLabels {
             endpoint: site.endpoint.clone(),
             action: site.action.to_owned(),
-            result: error
-                .map_or("success", |error| error.class.as_str())
-                .to_owned(),
+            result: class.map_or("success", |class| class.as_str()).to_owned(),
         })
         .inc();
 }
@@ -112,7 +116,7 @@ mod tests {
         for answer in [
             Ok(()),
             Err(ProviderError::new(throttled, "fewer")),
-            Err(ProviderError::new(Class::SourceUnavailable, "not sent")),
+            Err(ProviderError::new(Class::SourceUnavailable, "not sent").not_sent()),
         ] {
             drop(meter.call(&site, std::future::ready(answer)).await);
         }

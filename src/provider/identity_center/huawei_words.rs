@@ -73,6 +73,7 @@ fn by_code(received: &Received, words: &Words) -> Class {
         status: received.answer.status,
         retry_after: received.answer.retry_after,
         ahead_seconds: None,
+        off_seconds: None,
         temporary_keys: false,
     };
     classify(&words.code, &words.message, circumstances)

@@ -30,6 +30,7 @@ pub(super) fn class_of(words: &Words, received: &Received) -> Class {
         retry_after: received.answer.retry_after,
         // Nothing here is signed.
         ahead_seconds: None,
+        temporary_keys: false,
     };
     let class = classify(&words.code, &words.message, circumstances);
     match received.answer.status {

@@ -9,7 +9,7 @@ use super::sts::Sts;
 use crate::config::model;
 use crate::credentials::{Identity, Keys};
 use crate::provider::context::BuildContext;
-use crate::provider::error::{Class, ProviderError};
+use crate::provider::error::ProviderError;
 use crate::provider::service::{Identify, of_the_keys_themselves};
 use crate::provider::{BoxFuture, CallSite};
 
@@ -41,7 +41,6 @@ impl Identify for Sts {
             let identity: CallerIdentity = self
                 .ask(GET_CALLER_IDENTITY, &NoParameters {}, keys.into())
                 .await
-                .map_err(not_known_yet)
                 .map_err(of_the_keys_themselves)?;
             Ok(Identity {
                 account: identity.account_id,
@@ -59,20 +58,4 @@ impl Identify for Sts {
     fn watched_files(&self) -> Vec<PathBuf> {
         self.files()
     }
-}
-
-/// A key that was just made may be known to the service that made it only.
-fn not_known_yet(mut error: ProviderError) -> ProviderError {
-    let unknown = [
-        "AuthFailure.InvalidSecretId",
-        "AuthFailure.SecretIdNotFound",
-    ];
-    if error
-        .code
-        .as_deref()
-        .is_some_and(|code| unknown.contains(&code))
-    {
-        error.class = Class::Transient;
-    }
-    error
 }
