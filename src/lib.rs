@@ -21,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod daemon;
+pub mod directory;
 pub mod emulator;
 pub mod formats;
 pub mod listener;

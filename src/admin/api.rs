@@ -108,6 +108,9 @@ pub struct LoginStarted {
     pub expires_in_seconds: u64,
     /// Somebody else began it.
     pub joined: bool,
+    /// Whoever knows the address can take the session.
+    #[serde(default)]
+    pub url_is_secret: bool,
 }
 
 impl std::fmt::Debug for LoginStarted {

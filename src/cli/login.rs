@@ -1,6 +1,5 @@
 //! `login` and `logout`: the daemon signs in, these commands show what it says.
 
-use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, stderr};
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
@@ -16,11 +15,10 @@ use tokio::net::UnixStream;
 
 use super::args::{Login, Logout};
 use super::exit::{Exit, Failure};
+use super::listing::{as_table, as_toml};
 use super::operate::post;
 use super::output;
-use crate::admin::api::{
-    ListedAccount, LoggedOut, LoginListing, LoginProgress, LoginQuestion, LoginStarted,
-};
+use crate::admin::api::{LoggedOut, LoginListing, LoginProgress, LoginQuestion, LoginStarted};
 
 /// Two calls to the cloud.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(45);
@@ -41,25 +39,38 @@ pub(super) async fn login(config: &Path, arguments: &Login) -> Result<Exit, Fail
     let terminal = stderr().is_terminal();
     output::plain(&invitation(&started, terminal));
     if arguments.browser {
-        open(&started.url);
+        match openable(&started) {
+            Ok(url) => open(url),
+            Err(why) => output::message(why),
+        }
     }
     let mut interrupted = interruptions()
         .map_err(|error| Failure::new(Exit::Internal, format!("cannot take signals: {error}")))?;
     let waiting = wait(config, &request, started.expires_in_seconds, terminal);
-    let progress = tokio::select! {
-        progress = waiting => progress?,
-        _ = interrupted.read_u8() => {
-            let progress: LoginProgress =
-                post(config, "login-cancel", &request, PROGRESS_TIMEOUT).await?;
-            let text = if progress.state == "waiting" {
-                "no longer waiting; somebody else still does"
-            } else {
-                "cancelled; nobody signed in"
-            };
-            return Err(Failure::new(Exit::Unavailable, text));
-        }
+    let waited = tokio::select! {
+        progress = waiting => Some(progress),
+        _ = interrupted.read_u8() => None,
+    };
+    if terminal {
+        output::plain(""); // the line that was written in place
+    }
+    let progress = if let Some(progress) = waited {
+        progress?
+    } else {
+        left(post(config, "login-cancel", &request, PROGRESS_TIMEOUT).await?)?
     };
     conclude(&progress)
+}
+
+/// What is left to tell whoever does not wait any longer: others may, and the approval may have
+/// come just before.
+fn left(progress: LoginProgress) -> Result<LoginProgress, Failure> {
+    let text = match progress.state.as_str() {
+        "waiting" => "no longer waiting; somebody else still does",
+        "cancelled" => "cancelled; nobody signed in",
+        _ => return Ok(progress),
+    };
+    Err(Failure::new(Exit::Unavailable, text))
 }
 
 /// Readable once we are told to stop.
@@ -85,7 +96,7 @@ async fn wait(
         }
         if terminal {
             let left = seconds.saturating_sub(begun.elapsed().as_secs());
-            output::plain(&format!(
+            output::in_place(&format!(
                 "waiting for approval, {} min left",
                 left.div_ceil(60)
             ));
@@ -164,6 +175,25 @@ fn picture(url: &str) -> Option<String> {
     Some(drawn)
 }
 
+/// The address, if it may be given to a program: everybody on this host can read what a program is
+/// started with.
+fn openable(started: &LoginStarted) -> Result<&str, &'static str> {
+    // An older daemon does not say so; a code to compare comes with what anybody may know.
+    if started.url_is_secret || started.code.is_none() {
+        return Err(
+            "`--browser` does not open this address: it is as good as a password, and every user \
+             of this host could read it from the browser's arguments; open it yourself",
+        );
+    }
+    let is_page = ["https://", "http://"]
+        .iter()
+        .any(|scheme| started.url.starts_with(scheme));
+    if !is_page || started.url.chars().any(char::is_control) {
+        return Err("`--browser` does not open this address: it is not that of a web page");
+    }
+    Ok(&started.url)
+}
+
 /// A browser that cannot be started is no failure: the address was printed.
 fn open(url: &str) {
     let started = Command::new("xdg-open")
@@ -187,108 +217,6 @@ async fn list(config: &Path, request: &LoginQuestion, toml: bool) -> Result<Exit
     Ok(Exit::Fine)
 }
 
-fn as_table(listing: &LoginListing) -> String {
-    let mut rows = vec![["ACCOUNT", "NAME", "PERMISSION SET", "DESCRIPTION"].map(str::to_owned)];
-    for account in &listing.accounts {
-        if account.permission_sets.is_empty() {
-            let none = "(none)".to_owned();
-            rows.push([
-                account.id.clone(),
-                account.name.clone(),
-                none,
-                String::new(),
-            ]);
-        }
-        for set in &account.permission_sets {
-            rows.push([
-                account.id.clone(),
-                account.name.clone(),
-                set.name.clone(),
-                set.description.clone(),
-            ]);
-        }
-    }
-    // Foreign names must not break a table or steer a terminal.
-    let safe = |cell: String| output::printable(&cell).replace('\n', " ");
-    let rows: Vec<[String; 4]> = rows.into_iter().map(|row| row.map(safe)).collect();
-    let mut widths = [0; 4];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            output::append(&mut line, format_args!("{cell:width$}  "));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// Roles ready to paste, each with a name made of the account's and the permission set's.
-fn as_toml(listing: &LoginListing) -> String {
-    let mut taken = BTreeSet::new();
-    let mut text = String::new();
-    for account in &listing.accounts {
-        for set in &account.permission_sets {
-            let name = unused_name(account, &set.name, &mut taken);
-            let kind = output::printable(&listing.provider);
-            output::append(
-                &mut text,
-                format_args!(
-                    "[role.{name}.provider.{kind}]\nlogin = {}\naccount-id = {}\n\
-                     permission-set = {}\n\n",
-                    quoted(&listing.login),
-                    quoted(&account.id),
-                    quoted(&set.name)
-                ),
-            );
-        }
-    }
-    text
-}
-
-/// A name that TOML takes without quotes, and that is a role's name.
-fn unused_name(account: &ListedAccount, set: &str, taken: &mut BTreeSet<String>) -> String {
-    let from = if account.name.is_empty() {
-        &account.id
-    } else {
-        &account.name
-    };
-    let plain: String = format!("{from}-{set}")
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_lowercase()
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let words: Vec<&str> = plain.split('-').filter(|word| !word.is_empty()).collect();
-    let plain: String = words.join("-").chars().take(56).collect();
-    let plain = if plain.is_empty() {
-        "role".to_owned()
-    } else {
-        plain
-    };
-    let mut name = plain.clone();
-    let mut count = 1;
-    while !taken.insert(name.clone()) {
-        count += 1;
-        name = format!("{plain}-{count}");
-    }
-    name
-}
-
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
-}
-
 /// Ends a session.
 pub(super) async fn logout(config: &Path, arguments: &Logout) -> Result<Exit, Failure> {
     let request = LoginQuestion {
@@ -305,54 +233,6 @@ pub(super) async fn logout(config: &Path, arguments: &Logout) -> Result<Exit, Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::api::ListedPermissionSet;
-
-    fn listing() -> LoginListing {
-        let set = |name: &str| ListedPermissionSet {
-            name: name.into(),
-            description: "may\u{1b}[2J read".into(),
-        };
-        LoginListing {
-            version: 1,
-            login: "corp".into(),
-            provider: "huawei-identity-center".into(),
-            accounts: vec![
-                ListedAccount {
-                    id: "0001".into(),
-                    name: "Dev \"Team\"".into(),
-                    permission_sets: vec![set("Admin"), set("admin")],
-                },
-                ListedAccount {
-                    id: "0002".into(),
-                    name: String::new(),
-                    permission_sets: vec![],
-                },
-            ],
-        }
-    }
-
-    #[test]
-    fn the_list_is_aligned_and_steers_nothing() {
-        assert_eq!(
-            as_table(&listing()),
-            "ACCOUNT  NAME        PERMISSION SET  DESCRIPTION\n\
-             0001     Dev \"Team\"  Admin           may\\u{1b}[2J read\n\
-             0001     Dev \"Team\"  admin           may\\u{1b}[2J read\n\
-             0002                 (none)\n"
-        );
-    }
-
-    #[test]
-    fn what_is_to_be_pasted_is_toml_with_names_of_its_own() {
-        let text = as_toml(&listing());
-        let parsed: toml::Table = text.parse().unwrap();
-        let roles = parsed["role"].as_table().unwrap();
-        let names: Vec<&str> = roles.keys().map(String::as_str).collect();
-        assert_eq!(names, ["dev-team-admin", "dev-team-admin-2"]);
-        let provider = &roles["dev-team-admin-2"]["provider"]["huawei-identity-center"];
-        assert_eq!(provider["permission-set"].as_str(), Some("admin"));
-        assert_eq!(provider["account-id"].as_str(), Some("0001"));
-    }
 
     #[test]
     fn the_invitation_has_address_and_code_and_a_picture_on_a_terminal_only() {
@@ -368,5 +248,43 @@ mod tests {
         assert!(!drawn(&plain));
         assert!(drawn(&invitation(&started, true)));
         assert!(!format!("{started:?}").contains("ABCD"));
+    }
+
+    #[test]
+    fn only_a_page_whose_address_anybody_may_know_is_given_to_a_browser() {
+        for (url, url_is_secret, opens) in [
+            ("https://a.example/device?user_code=ABCD", false, true),
+            ("http://127.0.0.1:1/device", false, true),
+            ("https://a.example/login?state=CANARY", true, false),
+            ("file:///etc/passwd", false, false),
+            ("--help", false, false),
+            ("https://a.example/\n--x", false, false),
+        ] {
+            let started = LoginStarted {
+                url: url.into(),
+                code: (!url_is_secret).then(|| "ABCD".into()),
+                url_is_secret,
+                ..LoginStarted::default()
+            };
+            let said = openable(&started);
+            assert_eq!(said.is_ok(), opens, "{url}");
+            assert!(said.is_ok() || !said.unwrap_err().contains("CANARY"));
+        }
+    }
+
+    #[test]
+    fn whoever_stops_waiting_hears_how_it_stands() {
+        let state = |state: &str| {
+            left(LoginProgress {
+                state: state.into(),
+                ..LoginProgress::default()
+            })
+        };
+        for (word, said) in [("waiting", "somebody else"), ("cancelled", "cancelled")] {
+            let failure = state(word).unwrap_err();
+            assert!(failure.message.contains(said), "{}", failure.message);
+        }
+        assert_eq!(state("signed-in").unwrap().state, "signed-in");
+        assert_eq!(state("denied").unwrap().state, "denied");
     }
 }

@@ -14,6 +14,7 @@ mod exec;
 pub mod exit;
 mod get_formats;
 mod http_client;
+mod listing;
 mod locate;
 mod login;
 mod manual;

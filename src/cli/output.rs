@@ -59,6 +59,14 @@ pub(super) fn plain(text: &str) {
     drop(writeln!(stderr, "{}", text.trim_end()));
 }
 
+/// Writes a line to a terminal in place of the one that was written this way before, so that what
+/// stands above it stays in sight.
+pub(super) fn in_place(line: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let written = write!(stderr, "\r{line}\u{1b}[K").and_then(|()| stderr.flush());
+    drop(written);
+}
+
 /// Appends formatted text to a `String`, which cannot fail.
 pub(super) fn append(text: &mut String, more: fmt::Arguments<'_>) {
     let written = text.write_fmt(more);

@@ -17,6 +17,8 @@ const PORTAL_URL: &str = "the portal's address: \"https://tencentcloudsso.com/â€
 const PORTAL_API: &str = "https://portal-identitycenter.myhuaweicloud.com";
 const GATEWAY: &str = "https://cli.cloud.tencent.com";
 const WARN_BEFORE: Duration = Duration::from_hours(2);
+/// No session lives nearly as long.
+const LONGEST_WARN_BEFORE: Duration = Duration::from_hours(30 * 24);
 
 /// Reads one login, if its table says whose.
 pub(super) fn login(name: &Name, mut table: Table<'_, '_>, outer: &Upstream) -> Option<Login> {
@@ -67,7 +69,7 @@ fn read(
     let upstream = upstream::read(&mut table, outer);
     let portal = portal(&mut table, &upstream);
     let keep = keep(&mut table);
-    let warn_before = table.optional("warn-before", values::duration);
+    let warn_before = table.optional("warn-before", warn_before);
     let warn_command = table.optional("warn-command", values::program);
     table.finish();
     Some(Login {
@@ -114,6 +116,16 @@ fn tencent_portal(table: &mut Table<'_, '_>, upstream: &Upstream) -> Option<Port
         adopt,
         upstream: upstream.clone(),
     }))
+}
+
+fn warn_before(value: &Value<'_, '_>) -> Option<Duration> {
+    let duration = values::duration(value)?;
+    if duration > LONGEST_WARN_BEFORE {
+        let hint = format!("at most \"{}\"", values::spoken(LONGEST_WARN_BEFORE));
+        value.complain(Complaint::new("is longer than any session lives").hint(hint));
+        return None;
+    }
+    Some(duration)
 }
 
 fn site(text: &str) -> Result<Site, Complaint> {

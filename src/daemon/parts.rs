@@ -143,7 +143,7 @@ impl Daemon {
             Arc::clone(&metrics),
             config.daemon.state_directory.clone(),
         );
-        let logins = Arc::new(logins.keeping_in(shelf));
+        let logins = Arc::new(logins.keeping_in(shelf).within(roles.budgets()));
         roles.find_logins_in(&logins);
         Ok(Self {
             started_at: clock.wall(),

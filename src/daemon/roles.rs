@@ -12,6 +12,7 @@ use crate::credentials::{CredentialSet, HoldsCredentials};
 use crate::login::Logins;
 use crate::name::Name;
 use crate::observe::metrics::EndpointLabels;
+use crate::provider::budgets::Budgets;
 use crate::provider::secrets::Stamp;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
 use crate::refresh::state::Resumed;
@@ -71,7 +72,8 @@ impl Roles {
             config.keys.clone(),
             config.limits.clone(),
             resolver(&sources),
-        );
+        )
+        .counting_in(Arc::clone(&shared.metrics));
         Self {
             store,
             shared,
@@ -155,6 +157,11 @@ impl Roles {
         let logins = Arc::clone(logins);
         self.context
             .set_logins(Arc::new(move |name| Some(logins.holder(name))));
+    }
+
+    /// What calls count against, for those who call the same endpoints.
+    pub(super) fn budgets(&self) -> Arc<Budgets> {
+        self.context.budgets()
     }
 
     /// The session of a login changed: its roles try again, within their budgets.

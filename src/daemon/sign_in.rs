@@ -35,17 +35,13 @@ impl Daemon {
                 .until(sign_in.challenge.expires_at)
                 .as_secs(),
             joined,
+            url_is_secret: sign_in.challenge.url_is_secret,
         })
     }
 
     pub(super) async fn sign_in_progress(&self, name: String) -> Answer<LoginProgress> {
         let sign_in = self.current_sign_in(&name).await?;
-        let mut news = sign_in.watch();
-        let waiting = news.wait_for(|stage| *stage != Stage::Waiting);
-        let stage = match timeout(HOLD, waiting).await {
-            Ok(Ok(stage)) => stage.clone(),
-            Ok(Err(_)) | Err(_) => Stage::Waiting,
-        };
+        let stage = within_hold(&sign_in).await.unwrap_or(Stage::Waiting);
         Ok(self.progress(name, stage))
     }
 
@@ -53,10 +49,11 @@ impl Daemon {
         let login = self.login(&name)?;
         login.give_up().await;
         let sign_in = self.current_sign_in(&name).await?;
+        // The approval may have come first; then that is how it ended.
         let stage = if sign_in.is_waiting() {
             Stage::Waiting
         } else {
-            Stage::Cancelled
+            within_hold(&sign_in).await.unwrap_or(Stage::Cancelled)
         };
         Ok(self.progress(name, stage))
     }
@@ -87,7 +84,7 @@ impl Daemon {
 
     pub(super) async fn sign_out(&self, name: String) -> Answer<LoggedOut> {
         let login = self.login(&name)?;
-        let message = login.log_out().await.map_err(unavailable)?;
+        let outcome = login.log_out().await;
         let config = self.config();
         let settings = config.logins.get(name.as_str());
         let in_memory = settings.is_some_and(|it| it.keep == Keep::Memory);
@@ -97,6 +94,7 @@ impl Daemon {
                            `systemctl stop` the daemon to drop it";
             return Err(Refusal::new(RefusalCode::Unavailable, message));
         }
+        let message = outcome.map_err(unavailable)?;
         Ok(LoggedOut {
             version: VERSION,
             login: name,
@@ -182,6 +180,14 @@ impl Daemon {
             login,
         }
     }
+}
+
+/// How it ended, if it does while an answer is held.
+async fn within_hold(sign_in: &SignIn) -> Option<Stage> {
+    let mut news = sign_in.watch();
+    let ended = news.wait_for(|stage| *stage != Stage::Waiting);
+    let stage = timeout(HOLD, ended).await.ok()?.ok()?;
+    Some(stage.clone())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` calls it")]

@@ -1,4 +1,7 @@
 //! `check --online`: one real attempt per role, sources first, and nothing is served.
+//!
+//! The daemon may be running beside it, with the same sign-ins: their sessions are used and left as
+//! they are, neither renewed, nor ended, nor written.
 
 use std::sync::Arc;
 
@@ -7,7 +10,7 @@ use tokio::sync::watch;
 use super::parts::random_key;
 use super::roles::Roles;
 use crate::clock::{Clock, SystemClock, rfc3339_seconds};
-use crate::config::model::Config;
+use crate::config::model::{Config, Keep};
 use crate::credentials::shortened;
 use crate::login::Logins;
 use crate::name::Name;
@@ -45,16 +48,22 @@ pub async fn try_roles(config: &Config) -> std::io::Result<Vec<Trial>> {
         draw: fastrand::f64,
     };
     let roles = Roles::new(Arc::new(Store::default()), shared, &config);
-    let logins = Arc::new(Logins::new(
-        clock,
-        metrics,
-        config.daemon.state_directory.clone(),
-    ));
+    let directory = config.daemon.state_directory.clone();
+    let logins = Logins::new(clock, metrics, directory).within(roles.budgets());
+    let logins = Arc::new(logins.borrowing());
     logins.apply(&config);
     roles.find_logins_in(&logins);
     roles.apply(&config).await;
     let mut trials = Vec::new();
     for managed in roles.sources_first() {
+        let login = managed.config.provider.login();
+        if let Some(why) = login.and_then(|login| out_of_reach(login, &config, &logins)) {
+            trials.push(Trial {
+                role: managed.config.name.clone(),
+                result: Err(why),
+            });
+            continue;
+        }
         let result = match managed.handle.refresh().await {
             RefreshReply::Refreshed { shown_expiry }
             | RefreshReply::Unchanged { shown_expiry, .. } => {
@@ -75,4 +84,23 @@ pub async fn try_roles(config: &Config) -> std::io::Result<Vec<Trial>> {
         });
     }
     Ok(trials)
+}
+
+/// Why the session of a login cannot be tried from here, if it cannot.
+fn out_of_reach(login: &Name, config: &Config, logins: &Logins) -> Option<String> {
+    let settings = config.logins.get(login)?;
+    let overview = logins.get(login.as_str())?.overview();
+    if overview.state != "needs-login" {
+        return None;
+    }
+    if settings.keep == Keep::Memory {
+        return Some(format!(
+            "not tried: the session of `{login}` is in the daemon's memory alone; `credvend status` \
+             says how the role fares there"
+        ));
+    }
+    let trouble = overview.trouble?;
+    Some(format!(
+        "not tried: the session of `{login}` cannot be read from here: {trouble}"
+    ))
 }

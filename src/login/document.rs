@@ -20,17 +20,8 @@ const VERSION: u32 = 1;
 pub(super) struct Kept {
     pub(super) session: Option<Session>,
     pub(super) client: Option<Registration>,
-}
-
-impl Kept {
-    /// Drops a session that is over: the cloud told its end, that is past, and nothing renews it.
-    /// True if there was one.
-    pub(super) fn drop_ended(&mut self, now: SystemTime) -> bool {
-        let ended = self.session.take_if(|session| {
-            !session.end_is_estimate && session.refresh_token.is_none() && session.ends_at <= now
-        });
-        ended.is_some()
-    }
+    /// People were told that the session ends soon.
+    pub(super) warned: bool,
 }
 
 /// Why a document is of no use.
@@ -60,6 +51,8 @@ struct WrittenSession<'a> {
     signed_in_at: u64,
     ends_at: u64,
     end_is_estimate: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    warned: bool,
 }
 
 #[derive(Serialize)]
@@ -93,6 +86,8 @@ struct ReadSession {
     signed_in_at: u64,
     ends_at: u64,
     end_is_estimate: bool,
+    #[serde(default)]
+    warned: bool,
 }
 
 #[derive(Deserialize)]
@@ -125,6 +120,7 @@ pub(super) fn write(
     portal: &str,
     session: Option<&Session>,
     client: Option<&Registration>,
+    warned: bool,
 ) -> WipedBuffer {
     let document = Written {
         version: VERSION,
@@ -136,6 +132,7 @@ pub(super) fn write(
             signed_in_at: unix_seconds(it.signed_in_at),
             ends_at: unix_seconds(it.ends_at),
             end_is_estimate: it.end_is_estimate,
+            warned,
         }),
         client: client.map(|it| WrittenClient {
             id: &it.id,
@@ -159,6 +156,7 @@ pub(super) fn read(text: &[u8], portal: &str) -> Result<Kept, Useless> {
     if read.portal != portal {
         return Err(Useless::Foreign);
     }
+    let warned = read.session.as_ref().is_some_and(|it| it.warned);
     let session = match read.session {
         Some(it) => Some(Session {
             token: it.token.into_secret(),
@@ -178,7 +176,11 @@ pub(super) fn read(text: &[u8], portal: &str) -> Result<Kept, Useless> {
         }),
         None => None,
     };
-    Ok(Kept { session, client })
+    Ok(Kept {
+        session,
+        client,
+        warned,
+    })
 }
 
 fn moment(seconds: u64) -> Result<SystemTime, Useless> {
@@ -209,7 +211,7 @@ mod tests {
             secret: Secret::from("CANARY-client"),
             expires_at: at(3_000),
         };
-        write("portal", Some(&session), Some(&client))
+        write("portal", Some(&session), Some(&client), true)
     }
 
     #[test]
@@ -233,25 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_over_only_at_an_end_that_is_known_and_final() {
-        let kept = |is_estimate: bool, refresh: Option<&str>| {
-            let mut kept = read(written().as_ref(), "portal").unwrap();
-            let session = kept.session.as_mut().unwrap();
-            session.end_is_estimate = is_estimate;
-            session.refresh_token = refresh.map(Secret::from);
-            kept
-        };
-        for (case, is_estimate, refresh, now, over) in [
-            ("at its end", false, None, 2_000, true),
-            ("before its end", false, None, 1_999, false),
-            ("an end nobody told", true, None, 9_000, false),
-            ("renewable", false, Some("r"), 9_000, false),
-        ] {
-            let mut kept = kept(is_estimate, refresh);
-            assert_eq!(kept.drop_ended(at(now)), over, "{case}");
-            assert_eq!(kept.session.is_none(), over, "{case}");
-            assert!(kept.client.is_some(), "{case}: the registration stays");
-        }
+    fn a_document_of_before_there_were_warnings_in_it_is_read() {
+        let text = String::from_utf8(written().as_ref().to_vec()).unwrap();
+        let kept = read(text.as_bytes(), "portal").unwrap();
+        assert!(kept.warned && text.contains(r#","warned":true"#), "{text}");
+        let older = text.replace(r#","warned":true"#, "");
+        assert!(!read(older.as_bytes(), "portal").unwrap().warned);
     }
 
     #[test]

@@ -1,28 +1,27 @@
-//! One login of the configuration: its session, its sign-in, its file.
+//! One login of the configuration: its session, and where that is kept.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::adopt::Profile;
 use super::document;
-use super::logins::News;
+use super::news::News;
 use super::portal::Portal;
 use super::shelf::Shelf;
 use super::sign_in::SignIn;
-use super::store::Store;
-use crate::clock::Clock;
+use super::store::{Store, Version};
+use crate::clock::{BootTime, Clock};
 use crate::config::model::{self};
-use crate::name::Name;
-use crate::provider::BoxFuture;
-use crate::provider::error::Class;
-use crate::provider::identity_center::{HoldsSession, Registration, Session};
+use crate::provider::error::{Class, ProviderError};
+use crate::provider::identity_center::{Registration, Session};
+use crate::provider::meter::Meter;
 use crate::provider::secrets::Stamp;
 use crate::provider::upstream::Clients;
 
-/// One login. What operators do with it is in `operations`, what time does in `watched`.
+/// One login. What operators do with it is in `operations`, what time does in `watched`, what
+/// becomes of a refused session in `renew`.
 #[derive(Debug)]
 pub struct Login {
     pub(super) settings: model::Login,
@@ -32,94 +31,185 @@ pub struct Login {
     pub(super) profile: Option<Profile>,
     pub(super) held: Mutex<Held>,
     pub(super) sign_in: tokio::sync::Mutex<Option<Arc<SignIn>>>,
-    /// One at a time, since a refresh token may be good for one use only.
-    pub(super) renewing: tokio::sync::Mutex<()>,
-    /// Another one took over, or nobody: what is under way here must not be kept.
-    retired: AtomicBool,
+    /// Held by whoever changes which session there is: signing in, signing out, renewing. Shared
+    /// with the login that takes over, since a refresh token may be good for one use only.
+    pub(super) changing: Arc<tokio::sync::Mutex<()>>,
+    /// Who took over from this one, if anybody did: what is under way here is not kept here.
+    retired: OnceLock<Weak<Self>>,
     /// Told the name whenever roles should try again.
+    news: Arc<News>,
+    /// The session is another process's.
+    pub(super) borrowing: bool,
+}
+
+/// What all logins of a process share.
+pub(super) struct Shared {
+    pub(super) directory: PathBuf,
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) clients: Arc<Clients>,
+    pub(super) meter: Meter,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) news: Arc<News>,
+    pub(super) borrowing: bool,
+}
+
+/// Where a session comes from.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Origin {
+    /// Somebody signed in here.
+    #[default]
+    SignIn,
+    /// The adopted profile, which keeps it.
+    Profile,
 }
 
 /// What is known at the moment.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) session: Option<Arc<Session>>,
+    pub(super) origin: Origin,
     pub(super) client: Option<Arc<Registration>>,
     /// The cloud refused the session that was held last.
     pub(super) ended: bool,
     pub(super) warned: bool,
-    /// What is wrong with the file, if something is.
+    /// What is wrong with where it is kept, if something is.
     pub(super) trouble: Option<String>,
+    /// The version of what is kept that could not be read.
+    pub(super) unread: Option<Version>,
     /// The version of the adopted profile that was read last.
     pub(super) profile: Option<Stamp>,
-    pub(super) waiting: bool,
+    /// What is wrong with that version.
+    pub(super) profile_trouble: Option<String>,
+    /// The sign-in that was begun last.
+    pub(super) sign_in: Option<Arc<SignIn>>,
+    /// When and why a renewal failed that may succeed yet.
+    pub(super) not_renewed: Option<(BootTime, Class, String)>,
+}
+
+impl Held {
+    /// The session in force.
+    pub(super) fn in_force(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref().filter(|_| !self.ended)
+    }
+
+    /// What of it is ours to keep.
+    fn ours(&self) -> Option<Arc<Session>> {
+        self.in_force()
+            .filter(|_| self.origin == Origin::SignIn)
+            .cloned()
+    }
 }
 
 impl Login {
-    /// With what was kept of it, or with nothing.
+    /// With what was kept of it, or with nothing. Takes over from the login of the same name
+    /// `before` a reload, if that is of the same portal.
     pub(super) fn restore(
         settings: model::Login,
-        (directory, shelf): (&Path, &Arc<Shelf>),
-        clients: &Clients,
-        clock: &Arc<dyn Clock>,
-        news: Arc<News>,
+        shared: &Shared,
+        before: Option<&Arc<Self>>,
     ) -> Self {
         let profile = match &settings.portal {
             model::Portal::Tencent(it) => it.adopt.as_ref().map(|path| Profile::new(path, it.site)),
             model::Portal::Huawei(_) => None,
         };
+        let before = before.filter(|it| it.settings.identity() == settings.identity());
         let login = Self {
-            portal: Portal::new(&settings.portal, clients, clock),
-            store: Store::new(&settings.keep, directory, shelf, &settings.name),
+            portal: Portal::new(
+                &settings.portal,
+                &shared.clients,
+                &shared.clock,
+                &shared.meter,
+            ),
+            store: Store::new(
+                &settings.keep,
+                &shared.directory,
+                &shared.shelf,
+                &settings.name,
+            ),
             profile,
-            clock: Arc::clone(clock),
+            clock: Arc::clone(&shared.clock),
             held: Mutex::default(),
             sign_in: tokio::sync::Mutex::default(),
-            renewing: tokio::sync::Mutex::default(),
-            retired: AtomicBool::default(),
-            news,
+            changing: before.map_or_else(Arc::default, |it| Arc::clone(&it.changing)),
+            retired: OnceLock::new(),
+            news: Arc::clone(&shared.news),
+            borrowing: shared.borrowing,
             settings,
         };
         login.load();
+        if let Some(before) = before {
+            login.succeed(before);
+        }
         login.adopt();
         login
     }
 
-    fn load(&self) {
+    /// Reads what was kept, if nothing newer is known.
+    pub(super) fn load(&self) {
+        // Before it is read: a change meanwhile must show.
+        let version = self.store.version();
         let loaded = self.store.load().map_err(|error| with_cause(&error));
         let read = loaded.and_then(|text| match text {
             Some(text) => document::read((*text).as_ref(), &self.settings.identity())
                 .map_err(|error| format!("what was kept of it is ignored: {error}")),
             None => Ok(document::Kept::default()),
         });
-        let name = &self.settings.name;
         match read {
-            Ok(mut kept) => {
-                // A file is judged by the cloud alone; what was carried over is not carried on
-                // for nothing.
-                let over = self.store.is_memory() && kept.drop_ended(self.clock.wall());
-                if over {
-                    warn!(login = %name, "the session has ended; run `credvend login {name}`");
-                    self.keep(None, kept.client.as_ref());
-                }
+            Ok(kept) => {
                 let mut held = self.held();
-                held.session = kept.session.map(Arc::new);
-                held.client = kept.client.map(Arc::new);
+                held.unread = None;
+                held.trouble = None;
+                let comes_back = held.session.is_none() && kept.session.is_some();
+                // A session is renewed as the client it was given to.
+                if comes_back || held.client.is_none() {
+                    held.client = kept.client.map(Arc::new);
+                }
+                if comes_back {
+                    held.session = kept.session.map(Arc::new);
+                    held.warned = kept.warned;
+                }
             }
             Err(trouble) => {
-                warn!(login = %name, "{trouble}");
+                warn!(login = %self.settings.name, "{trouble}");
                 if self.store.is_memory() {
-                    self.store.discard_memory();
+                    // Nobody could look at it there to tell what is wrong.
+                    drop(self.store.remove());
                 } else {
-                    self.held().trouble = Some(trouble);
+                    let mut held = self.held();
+                    held.trouble = Some(trouble);
+                    held.unread = Some(version);
                 }
             }
         }
     }
 
-    /// Ends what is under way; nothing is kept any more from here on.
-    pub(super) fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
+    fn succeed(&self, before: &Self) {
+        {
+            let before = before.held();
+            let mut held = self.held();
+            // Its very own value, by which what is under way knows it.
+            if before.session.is_some() {
+                held.session.clone_from(&before.session);
+                held.origin = before.origin;
+                held.ended = before.ended;
+                held.warned = before.warned;
+            }
+            if before.client.is_some() {
+                held.client.clone_from(&before.client);
+            }
+        }
+        let (session, client) = self.known();
+        if session.is_some() || client.is_some() {
+            self.keep(session.as_deref(), client.as_deref());
+        }
+    }
+
+    /// Ends what is under way; nothing is kept here any more. `successor` has its name now.
+    pub(super) fn retire(&self, successor: Option<&Arc<Self>>) {
+        let heir = successor.filter(|it| it.settings.identity() == self.settings.identity());
+        let _only_once = self
+            .retired
+            .set(heir.map(Arc::downgrade).unwrap_or_default());
         if let Ok(sign_in) = self.sign_in.try_lock()
             && let Some(sign_in) = sign_in.as_ref()
         {
@@ -127,39 +217,35 @@ impl Login {
         }
     }
 
-    /// Takes over from the login of the same name before a reload, if it is of the same portal.
-    pub(super) fn succeed(&self, before: &Self) {
-        if before.settings.identity() != self.settings.identity() {
-            return;
+    /// Who acts for this login now: itself, whoever took over, or nobody any more.
+    pub(super) fn heir(self: &Arc<Self>) -> Option<Arc<Self>> {
+        let mut login = Arc::clone(self);
+        while let Some(next) = login.retired.get() {
+            login = next.upgrade()?;
         }
-        let before = before.held();
-        let mut held = self.held();
-        if held.session.is_none() {
-            held.session.clone_from(&before.session);
-            held.ended = before.ended;
-        }
-        if held.client.is_none() {
-            held.client.clone_from(&before.client);
-        }
-        let session = held.session.clone().filter(|_| !held.ended);
-        let client = held.client.clone();
-        drop(held);
-        self.keep(session.as_deref(), client.as_deref());
+        Some(login)
     }
 
     pub(super) fn settings(&self) -> &model::Login {
         &self.settings
     }
 
+    /// The session in force, unless the cloud refused it.
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
+        self.held().in_force().cloned()
+    }
+
     /// A new session is kept before it is used.
     pub(super) fn accept(&self, session: Arc<Session>) {
         let client = self.held().client.clone();
-        self.keep(Some(&session), client.as_deref());
+        self.write(Some(&session), client.as_deref(), false);
         {
             let mut held = self.held();
             held.session = Some(session);
+            held.origin = Origin::SignIn;
             held.ended = false;
             held.warned = false;
+            held.not_renewed = None;
         }
         self.tell_roles();
     }
@@ -167,22 +253,81 @@ impl Login {
     pub(super) fn remember_client(&self, client: &Arc<Registration>) {
         let known = self.held().client.replace(Arc::clone(client));
         if known.is_none_or(|known| !Arc::ptr_eq(&known, client)) {
-            let session = self.held().session.clone();
-            self.keep(session.as_deref(), Some(client));
+            let (session, client) = self.known();
+            self.keep(session.as_deref(), client.as_deref());
         }
     }
 
+    /// The session and the registration that are ours to keep.
+    pub(super) fn known(&self) -> (Option<Arc<Session>>, Option<Arc<Registration>>) {
+        let held = self.held();
+        (held.ours(), held.client.clone())
+    }
+
+    /// Keeps these instead of what was kept.
     pub(super) fn keep(&self, session: Option<&Session>, client: Option<&Registration>) {
-        if self.retired.load(Ordering::Relaxed) {
+        let warned = self.held().warned;
+        self.write(session, client, warned);
+    }
+
+    fn write(&self, session: Option<&Session>, client: Option<&Registration>, warned: bool) {
+        if self.borrowing || self.retired.get().is_some() {
             return;
         }
-        let text = document::write(&self.settings.identity(), session, client);
-        let trouble = self.store.save(text.as_ref()).err().map(|error| {
+        // What we could not read may be a session; only another one is worth more.
+        if session.is_none() && self.held().unread.is_some() {
+            return;
+        }
+        let name = &self.settings.name;
+        let text = document::write(&self.settings.identity(), session, client, warned);
+        let saved = self.store.save(text.as_ref()).map_err(|error| {
             let sentence = with_cause(&error);
-            error!(login = %self.settings.name, "the session is kept in memory only: {sentence}");
+            error!(login = %name, "the session is kept in memory only: {sentence}");
             sentence
         });
-        self.held().trouble = trouble;
+        let outcome = saved.and_then(|()| {
+            self.store.remove_others().map_err(|error| {
+                let sentence = with_cause(&error);
+                let trouble = format!("what an earlier `state` left is still there: {sentence}");
+                error!(login = %name, "{trouble}");
+                trouble
+            })
+        });
+        let mut held = self.held();
+        if outcome.is_ok() {
+            held.unread = None;
+        }
+        held.trouble = outcome.err();
+    }
+
+    /// Makes sure that no session is kept anywhere; true if something was there that was not
+    /// known.
+    pub(super) fn forget(&self) -> Result<bool, String> {
+        let (unread, client) = {
+            let mut held = self.held();
+            held.session = None;
+            held.origin = Origin::SignIn;
+            held.ended = false;
+            held.warned = false;
+            held.trouble = None;
+            (held.unread.take().is_some(), held.client.clone())
+        };
+        let text = document::write(&self.settings.identity(), None, client.as_deref(), false);
+        let gone = if unread {
+            self.store.remove()
+        } else if client.is_some() && self.store.save(text.as_ref()).is_ok() {
+            Ok(false)
+        } else {
+            // What cannot be written anew can still be taken away.
+            self.store.remove().map(|_| false)
+        };
+        let others = self.store.remove_others();
+        gone.and_then(|unknown| Ok(unknown | others?))
+            .map_err(|error| {
+                let sentence = with_cause(&error);
+                self.held().trouble = Some(sentence.clone());
+                sentence
+            })
     }
 
     pub(super) fn tell_roles(&self) {
@@ -193,55 +338,10 @@ impl Login {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn session_refused(&self, session: &Arc<Session>) -> bool {
-        let _one_at_a_time = self.renewing.lock().await;
-        let (current, client, ended) = {
-            let held = self.held();
-            (held.session.clone(), held.client.clone(), held.ended)
-        };
-        match current {
-            // Somebody else was told before us.
-            Some(current) if !Arc::ptr_eq(&current, session) => return !ended,
-            Some(_) if !ended => {}
-            Some(_) | None => return false,
-        }
-        match self.portal.renew(client.as_deref(), session).await {
-            Some(Ok(renewed)) => {
-                info!(login = %self.settings.name, "the session was renewed");
-                self.accept(Arc::new(renewed));
-                return true;
-            }
-            Some(Err(error)) if !matches!(error.class, Class::NeedsLogin | Class::Final) => {
-                warn!(login = %self.settings.name, error = error.report(), "cannot renew now");
-                return false;
-            }
-            Some(Err(_)) | None => {}
-        }
-        self.held().ended = true;
-        // What the profile holds may be newer, even if it seemed to end earlier.
-        self.held().profile = None;
-        if self.adopt() {
-            return true;
-        }
+    pub(super) fn needs_login(&self) -> ProviderError {
         let name = &self.settings.name;
-        warn!(login = %name, "the session has ended; run `credvend login {name}`");
-        self.keep(None, client.as_deref());
-        false
-    }
-}
-
-impl HoldsSession for Login {
-    fn name(&self) -> &Name {
-        &self.settings.name
-    }
-
-    fn session(&self) -> Option<Arc<Session>> {
-        let held = self.held();
-        held.session.clone().filter(|_| !held.ended)
-    }
-
-    fn refused<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, bool> {
-        Box::pin(self.session_refused(session))
+        let message = format!("nobody is signed in to `{name}`; run `credvend login {name}`");
+        ProviderError::new(Class::NeedsLogin, message)
     }
 }
 

@@ -1,20 +1,21 @@
 //! Every login of the configuration, and a new configuration applied to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
-use super::kept::Login;
+use super::kept::{Login, Shared};
+use super::news::News;
 use super::shelf::Shelf;
 use crate::clock::{Clock, unix_seconds};
 use crate::config::model::{Config, Keep};
 use crate::name::Name;
 use crate::observe::metrics::{LoginLabels, Metrics};
 use crate::provider::BoxFuture;
-use crate::provider::identity_center::{HoldsSession, Session};
+use crate::provider::budgets::Budgets;
+use crate::provider::identity_center::{AfterRefusal, HoldsSession, Session};
+use crate::provider::meter::Meter;
 use crate::provider::upstream::Clients;
 
 /// How often clocks and adopted profiles are looked at.
@@ -25,31 +26,15 @@ const EVERY: Duration = Duration::from_secs(2);
 pub struct Logins {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    clients: Clients,
+    clients: Arc<Clients>,
     directory: PathBuf,
     shelf: Arc<Shelf>,
+    /// Shared with the roles, where there are roles.
+    budgets: OnceLock<Arc<Budgets>>,
+    /// The sessions are another process's: they are used, and left as they are.
+    borrowing: bool,
     entries: Mutex<BTreeMap<Name, Arc<Login>>>,
     news: Arc<News>,
-}
-
-/// Logins whose roles should try again.
-#[derive(Debug, Default)]
-pub(super) struct News {
-    names: Mutex<BTreeSet<Name>>,
-    arrived: Notify,
-}
-
-impl News {
-    pub(super) fn tell(&self, name: &Name) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.insert(name.clone());
-        self.arrived.notify_one();
-    }
-
-    fn take(&self) -> Option<Name> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.pop_first()
-    }
 }
 
 impl Logins {
@@ -59,9 +44,11 @@ impl Logins {
         Self {
             clock,
             metrics,
-            clients: Clients::default(),
+            clients: Arc::default(),
             directory,
             shelf: Arc::default(),
+            budgets: OnceLock::new(),
+            borrowing: false,
             entries: Mutex::default(),
             news: Arc::default(),
         }
@@ -74,26 +61,31 @@ impl Logins {
         self
     }
 
+    /// Calls the portals within these budgets, instead of some of its own.
+    #[must_use]
+    pub fn within(self, budgets: Arc<Budgets>) -> Self {
+        Self {
+            budgets: OnceLock::from(budgets),
+            ..self
+        }
+    }
+
+    /// For a process beside the daemon: nothing is written, renewed, warned of or ended.
+    #[must_use]
+    pub fn borrowing(mut self) -> Self {
+        self.borrowing = true;
+        self
+    }
+
     /// Makes the logins those of `config`. A session outlives a reload unless its portal changed.
     pub fn apply(&self, config: &Config) {
         let mut entries = self.entries();
         let old = std::mem::take(&mut *entries);
+        let shared = self.shared(config);
         for (name, settings) in &config.logins {
             let login = match old.get(name) {
                 Some(login) if login.settings() == settings => Arc::clone(login),
-                before => {
-                    let login = Login::restore(
-                        settings.clone(),
-                        (&self.directory, &self.shelf),
-                        &self.clients,
-                        &self.clock,
-                        Arc::clone(&self.news),
-                    );
-                    if let Some(before) = before {
-                        login.succeed(before);
-                    }
-                    Arc::new(login)
-                }
+                before => Arc::new(Login::restore(settings.clone(), &shared, before)),
             };
             entries.insert(name.clone(), login);
         }
@@ -101,9 +93,9 @@ impl Logins {
             self.metrics.forget_login(name.as_str());
         }
         for (name, login) in &old {
-            let stays = entries.get(name).is_some_and(|now| Arc::ptr_eq(now, login));
-            if !stays {
-                login.retire();
+            let now = entries.get(name);
+            if !now.is_some_and(|now| Arc::ptr_eq(now, login)) {
+                login.retire(now);
             }
         }
         self.shelf.retain(|name| {
@@ -114,6 +106,21 @@ impl Logins {
         drop(old);
         self.clients.prune();
         self.tick();
+    }
+
+    fn shared(&self, config: &Config) -> Shared {
+        let fresh = || Arc::new(Budgets::new(Arc::clone(&self.clock), config.limits.clone()));
+        let budgets = self.budgets.get_or_init(fresh);
+        budgets.reconfigure(config.limits.clone());
+        Shared {
+            directory: self.directory.clone(),
+            shelf: Arc::clone(&self.shelf),
+            clients: Arc::clone(&self.clients),
+            meter: Meter::new(Arc::clone(budgets), Arc::clone(&self.metrics)),
+            clock: Arc::clone(&self.clock),
+            news: Arc::clone(&self.news),
+            borrowing: self.borrowing,
+        }
     }
 
     /// The login of that name.
@@ -157,7 +164,7 @@ impl Logins {
                 return name;
             }
             tokio::select! {
-                () = self.news.arrived.notified() => {}
+                () = self.news.arrived() => {}
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
@@ -199,11 +206,11 @@ impl HoldsSession for ByName {
         self.logins.get(self.name.as_str())?.session()
     }
 
-    fn refused<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, bool> {
+    fn refused<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, AfterRefusal> {
         Box::pin(async {
             match self.logins.get(self.name.as_str()) {
                 Some(login) => login.refused(session).await,
-                None => false,
+                None => AfterRefusal::Ended,
             }
         })
     }

@@ -12,8 +12,12 @@
 //! 2. A session is on disk before anybody uses it, in a file only we can read; a file that is
 //!    torn, foreign or not ours alone is reported and ignored. One with `state = "memory"` never
 //!    is: it stays on the `Shelf`, which the daemon carries over a restart.
-//! 3. The cloud decides when a session has ended. Our clock only warns ahead of it.
-//! 4. No token, device code, state or assertion is in any log, error or status.
+//! 3. The cloud decides when a session has ended, in its own words: no page of somebody on the way
+//!    there does, and our clock only warns ahead of it.
+//! 4. One thing at a time changes which session there is: a sign-in, a sign-out or a renewal. A
+//!    renewal that was begun is finished, whoever asked for it.
+//! 5. What could not be read is not written over, except by a new session.
+//! 6. No token, device code, state or assertion is in any log, error or status.
 //!
 //! The wire is `provider::identity_center`; what roles see of all this is its `HoldsSession`.
 
@@ -21,9 +25,12 @@ mod adopt;
 mod document;
 mod kept;
 mod logins;
+mod news;
 mod operations;
 mod pace;
+mod place;
 mod portal;
+mod renew;
 mod seal;
 mod shelf;
 mod sign_in;
@@ -32,6 +39,7 @@ mod watched;
 
 pub use kept::Login;
 pub use logins::Logins;
+pub use portal::Challenge;
 pub use shelf::Shelf;
-pub use sign_in::{Challenge, SignIn, Stage};
+pub use sign_in::{SignIn, Stage};
 pub use watched::Overview;

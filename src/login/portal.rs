@@ -1,15 +1,17 @@
 //! Both clouds' portals behind one face: begin, ask, renew, list, end.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::sign_in::Challenge;
+use super::pace::Pace;
 use crate::clock::{BootTime, Clock};
 use crate::config::model;
 use crate::provider::error::ProviderError;
 use crate::provider::identity_center::{
     Account, Approval, Huawei, PermissionSet, Registration, Session, Tencent, new_state,
 };
+use crate::provider::meter::Meter;
 use crate::provider::upstream::Clients;
 use crate::secret::Secret;
 
@@ -19,8 +21,6 @@ const TENCENT_PATIENCE: Duration = Duration::from_mins(10);
 const TENCENT_INTERVAL: Duration = Duration::from_secs(1);
 /// A registration that ends within this time is not worth beginning with.
 const REGISTRATION_MARGIN: Duration = Duration::from_hours(1);
-/// A person who has not approved by then has gone; the longest a code may live.
-const LONGEST_PATIENCE: Duration = Duration::from_hours(1);
 
 /// A portal of either cloud.
 #[derive(Debug)]
@@ -41,6 +41,26 @@ pub(super) enum Ticket {
     },
 }
 
+/// What the person is shown.
+pub struct Challenge {
+    /// Where to sign in. Of one cloud it redeems the session, so it is never logged.
+    pub url: Secret,
+    /// It is as good as the session.
+    pub url_is_secret: bool,
+    /// What the page shows, to be compared.
+    pub code: Option<String>,
+    pub expires_at: BootTime,
+}
+
+/// Code and address are for the person alone.
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A sign-in that was begun.
 #[derive(Debug)]
 pub(super) struct Begun {
@@ -49,12 +69,23 @@ pub(super) struct Begun {
     pub(super) interval: Duration,
 }
 
+impl Begun {
+    pub(super) fn pace(&self) -> Pace {
+        Pace::new(self.interval, self.challenge.expires_at)
+    }
+}
+
 impl Portal {
-    pub(super) fn new(settings: &model::Portal, clients: &Clients, clock: &Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        settings: &model::Portal,
+        clients: &Clients,
+        clock: &Arc<dyn Clock>,
+        meter: &Meter,
+    ) -> Self {
         let client = clients.get(settings.upstream());
         match settings {
-            model::Portal::Huawei(it) => Self::Huawei(Huawei::new(it, &client, clock)),
-            model::Portal::Tencent(it) => Self::Tencent(Tencent::new(it, &client, clock)),
+            model::Portal::Huawei(it) => Self::Huawei(Huawei::new(it, &client, clock, meter)),
+            model::Portal::Tencent(it) => Self::Tencent(Tencent::new(it, &client, clock, meter)),
         }
     }
 
@@ -65,12 +96,13 @@ impl Portal {
         now: (BootTime, SystemTime),
     ) -> Result<Begun, ProviderError> {
         match self {
-            Self::Huawei(portal) => begin_at_huawei(portal, client, now).await,
+            Self::Huawei(portal) => begin_at_huawei(portal, client, now.1).await,
             Self::Tencent(portal) => {
                 let state = new_state()?;
                 Ok(Begun {
                     challenge: Challenge {
                         url: portal.sign_in_url(&state),
+                        url_is_secret: true,
                         code: None,
                         expires_at: now.0 + TENCENT_PATIENCE,
                     },
@@ -147,7 +179,7 @@ impl Portal {
 async fn begin_at_huawei(
     portal: &Huawei,
     known: Option<Arc<Registration>>,
-    (boot, wall): (BootTime, SystemTime),
+    wall: SystemTime,
 ) -> Result<Begun, ProviderError> {
     let known = known.filter(|client| client.expires_at > wall + REGISTRATION_MARGIN);
     let begun = match known {
@@ -166,16 +198,12 @@ async fn begin_at_huawei(
         let authorization = portal.authorize(&client).await?;
         (client, authorization)
     };
-    let life = authorization
-        .expires_at
-        .duration_since(wall)
-        .unwrap_or_default()
-        .min(LONGEST_PATIENCE);
     Ok(Begun {
         challenge: Challenge {
             url: Secret::from(authorization.url),
+            url_is_secret: false,
             code: Some(authorization.user_code),
-            expires_at: boot + life,
+            expires_at: authorization.expires_at,
         },
         interval: authorization.interval,
         ticket: Ticket::Huawei {

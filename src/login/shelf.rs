@@ -46,9 +46,11 @@ impl Shelf {
         self.changed.notify_one();
     }
 
-    pub(super) fn discard(&self, login: &Name) {
-        self.lock().remove(login);
+    /// True if there was something.
+    pub(super) fn discard(&self, login: &Name) -> bool {
+        let removed = self.lock().remove(login);
         self.changed.notify_one();
+        removed.is_some()
     }
 
     /// Drops what no login of the configuration keeps here any more.

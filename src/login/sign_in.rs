@@ -1,6 +1,5 @@
 //! One sign-in under way: what the person is shown, and how it stands.
 
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
@@ -9,30 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::pace::Pace;
-use super::portal::{Begun, Portal, Ticket};
-use crate::clock::{BootTime, Clock, sleep_until};
+use super::portal::{Challenge, Portal, Ticket};
+use crate::clock::{Clock, sleep_until};
 use crate::observe::audit::Peer;
-use crate::provider::error::Class;
+use crate::provider::error::{Class, foreign};
 use crate::provider::identity_center::{Approval, Session};
-use crate::secret::Secret;
-
-/// What the person is shown.
-pub struct Challenge {
-    /// Where to sign in. Of one cloud it redeems the session, so it is never logged.
-    pub url: Secret,
-    /// What the page shows, to be compared.
-    pub code: Option<String>,
-    pub expires_at: BootTime,
-}
-
-/// Code and address are for the person alone.
-impl fmt::Debug for Challenge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Challenge")
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
-    }
-}
 
 /// How a sign-in stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -130,11 +110,18 @@ pub(super) async fn wait_for_approval(
     clock: &dyn Clock,
 ) -> Result<Session, Stage> {
     let mut pace = pace;
+    let mut told = false;
     while let Some(next) = pace.next(clock.boot()) {
         sleep_until(clock, next).await;
         match portal.approval(ticket).await {
             Ok(Approval::Granted(session)) => return Ok(session),
-            Ok(Approval::Pending) => {}
+            Ok(Approval::Pending(said)) => {
+                // Its words for "not yet" are documented nowhere; once is enough to learn them.
+                if !told && !said.is_empty() {
+                    debug!(said = foreign(&said), "not approved yet");
+                    told = true;
+                }
+            }
             Ok(Approval::SlowDown) => pace.slow_down(),
             Ok(Approval::Denied) => return Err(Stage::Denied),
             Ok(Approval::Expired) => return Err(Stage::Expired),
@@ -153,10 +140,4 @@ pub(super) async fn wait_for_approval(
     }
     sleep_until(clock, pace.deadline()).await;
     Err(Stage::Expired)
-}
-
-impl Begun {
-    pub(super) fn pace(&self) -> Pace {
-        Pace::new(self.interval, self.challenge.expires_at)
-    }
 }

@@ -1,228 +1,126 @@
-//! The file a login is kept in: written whole or not at all, read only if it is ours alone.
-//!
-//! The file is made with mode 0600 under another name, flushed to the disk, and renamed; then
-//! the directory is flushed. It is opened without following symlinks, and what was opened, not
-//! what has the name, is checked: a regular file of our own user that nobody else may touch.
+//! Where one login is kept: in one place only, so that ending a session ends it everywhere.
 
 use std::fmt;
-use std::fs::{DirBuilder, File};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-use rustix::process::geteuid;
-
-use super::seal::{self, SealError};
+use super::place::{Place, StoreError};
+use super::seal;
 use super::shelf::Shelf;
 use crate::config::model::Keep;
 use crate::name::Name;
-use crate::provider::secrets::{SecretError, SecretSource};
+use crate::provider::secrets::{SecretSource, Stamp};
 use crate::provider::upstream::WipedBuffer;
-use crate::regular_file::{ReadError, RegularFile};
 
-/// No login is longer, in bytes: the longest token, refresh token and client are 10 KiB each.
-const LARGEST: u64 = 256 * 1024;
-
-/// Where one login is kept.
-pub(super) enum Store {
-    Disk(Place),
-    Memory { shelf: Arc<Shelf>, login: Name },
-}
-
-pub(super) struct Place {
+/// The place of one login, and those where another `state` may have left something of it.
+pub(super) struct Store {
     login: Name,
-    directory: PathBuf,
-    path: PathBuf,
-    key: Option<SecretSource>,
+    keeps: Keeps,
+    others: Vec<Place>,
 }
 
-/// Why a login could not be kept or read.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
-    #[error("cannot use `{}`", path.display())]
-    Io { path: PathBuf, source: io::Error },
-    #[error("cannot read `state-key`: {0}")]
-    Key(SecretError),
-    #[error("`{}` is not ours alone: {why}; it is ignored", path.display())]
-    NotOurs { path: PathBuf, why: String },
-    #[error("`{}`: {source}", path.display())]
-    Seal { path: PathBuf, source: SealError },
+enum Keeps {
+    File(Place),
+    Sealed(Place, SecretSource),
+    Memory(Arc<Shelf>),
 }
+
+/// What tells whether reading again may go better: the file, and its key's.
+pub(super) type Version = (Option<Stamp>, Option<Stamp>);
 
 impl Store {
     pub(super) fn new(keep: &Keep, directory: &Path, shelf: &Arc<Shelf>, login: &Name) -> Self {
-        let (key, extension) = match keep {
-            Keep::Memory => {
-                let (shelf, login) = (Arc::clone(shelf), login.clone());
-                return Self::Memory { shelf, login };
-            }
-            Keep::File => (None, "json"),
-            Keep::Sealed(reference) => (Some(SecretSource::new(reference.clone())), "sealed"),
+        let plain = Place::new(directory, login, "json");
+        let sealed = Place::new(directory, login, "sealed");
+        let (keeps, others) = match keep {
+            Keep::File => (Keeps::File(plain), vec![sealed]),
+            Keep::Sealed(key) => (
+                Keeps::Sealed(sealed, SecretSource::new(key.clone())),
+                vec![plain],
+            ),
+            Keep::Memory => (Keeps::Memory(Arc::clone(shelf)), vec![plain, sealed]),
         };
-        Self::Disk(Place {
+        Self {
             login: login.clone(),
-            directory: directory.to_owned(),
-            path: directory.join(format!("login-{login}.{extension}")),
-            key,
-        })
+            keeps,
+            others,
+        }
     }
 
     /// What was kept; `None` if nothing was.
     pub(super) fn load(&self) -> Result<Option<Arc<WipedBuffer>>, StoreError> {
-        let place = match self {
-            Self::Disk(place) => place,
-            Self::Memory { shelf, login } => return Ok(shelf.load(login)),
-        };
-        let Some(content) = place.read()? else {
-            return Ok(None);
-        };
-        match &place.key {
-            None => Ok(Some(Arc::new(content))),
-            Some(source) => {
-                let key = source.read().map_err(StoreError::Key)?;
-                seal::open(&key, place.login.as_str(), content.as_ref())
+        match &self.keeps {
+            Keeps::Memory(memory) => Ok(memory.load(&self.login)),
+            Keeps::File(place) => Ok(place.read()?.map(Arc::new)),
+            Keeps::Sealed(place, key) => {
+                let Some(content) = place.read()? else {
+                    return Ok(None);
+                };
+                let key = key.read().map_err(StoreError::Key)?;
+                seal::open(&key, self.login.as_str(), content.as_ref())
                     .map(|opened| Some(Arc::new(opened)))
                     .map_err(|source| place.unsealed(source))
             }
         }
     }
 
-    /// Whether it is lost with the process, unless somebody keeps its memory.
-    pub(super) fn is_memory(&self) -> bool {
-        matches!(self, Self::Memory { .. })
+    /// What [`Self::load`] would read now.
+    pub(super) fn version(&self) -> Version {
+        match &self.keeps {
+            Keeps::Memory(_) => (None, None),
+            Keeps::File(place) => (place.stamp(), None),
+            Keeps::Sealed(place, key) => {
+                let key = key.file().and_then(|path| Stamp::of(&path));
+                (place.stamp(), key)
+            }
+        }
     }
 
-    /// Drops what memory kept. A file stays, for whoever can tell what is wrong with it.
-    pub(super) fn discard_memory(&self) {
-        if let Self::Memory { shelf, login } = self {
-            shelf.discard(login);
-        }
+    /// Whether it is lost with the process, unless somebody keeps its memory.
+    pub(super) fn is_memory(&self) -> bool {
+        matches!(self.keeps, Keeps::Memory(_))
     }
 
     /// Keeps this instead of what was kept.
     pub(super) fn save(&self, content: &[u8]) -> Result<(), StoreError> {
-        let place = match self {
-            Self::Disk(place) => place,
-            Self::Memory { shelf, login } => {
-                shelf.save(login, content);
-                return Ok(());
+        match &self.keeps {
+            Keeps::Memory(memory) => {
+                memory.save(&self.login, content);
+                Ok(())
             }
-        };
-        match &place.key {
-            None => place.write(content),
-            Some(source) => {
-                let key = source.read().map_err(StoreError::Key)?;
-                let sealed = seal::seal(&key, place.login.as_str(), content)
+            Keeps::File(place) => place.write(content),
+            Keeps::Sealed(place, key) => {
+                let key = key.read().map_err(StoreError::Key)?;
+                let sealed = seal::seal(&key, self.login.as_str(), content)
                     .map_err(|source| place.unsealed(source))?;
                 place.write(&sealed)
             }
         }
     }
-}
 
-impl Place {
-    fn read(&self) -> Result<Option<WipedBuffer>, StoreError> {
-        let file = match RegularFile::open_itself(&self.path) {
-            Ok(file) => file,
-            Err(ReadError::Io(error)) => {
-                return match Errno::from_io_error(&error) {
-                    Some(Errno::NOENT) => Ok(None),
-                    Some(Errno::LOOP) => Err(self.not_ours("it is a symbolic link")),
-                    Some(_) | None => Err(unusable(&self.path, error)),
-                };
-            }
-            Err(error) => return Err(self.not_ours(error.to_string())),
-        };
-        let meta = file.metadata();
-        let own = geteuid().as_raw();
-        if meta.uid() != own {
-            let why = format!("it belongs to uid {}, and this is uid {own}", meta.uid());
-            return Err(self.not_ours(why));
-        }
-        if meta.mode() & 0o077 != 0 {
-            let why = format!(
-                "its mode is {:04o}, so others may touch it",
-                meta.mode() & 0o7777
-            );
-            return Err(self.not_ours(why));
-        }
-        if meta.nlink() != 1 {
-            return Err(self.not_ours("it has another name somewhere"));
-        }
-        match file.read(LARGEST) {
-            Ok(content) => Ok(Some(content.into())),
-            Err(ReadError::Io(error)) => Err(unusable(&self.path, error)),
-            Err(error) => Err(self.not_ours(error.to_string())),
+    /// Drops what was kept, read or not; true if there was something.
+    pub(super) fn remove(&self) -> Result<bool, StoreError> {
+        match &self.keeps {
+            Keeps::Memory(memory) => Ok(memory.discard(&self.login)),
+            Keeps::File(place) | Keeps::Sealed(place, _) => place.remove(),
         }
     }
 
-    fn write(&self, content: &[u8]) -> Result<(), StoreError> {
-        match DirBuilder::new().mode(0o700).create(&self.directory) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(unusable(&self.directory, error)),
+    /// Drops what another `state` left; true if there was something.
+    pub(super) fn remove_others(&self) -> Result<bool, StoreError> {
+        let mut found = false;
+        for place in &self.others {
+            found |= place.remove()?;
         }
-        let temporary = self.directory.join(format!(".login-{}.new", self.login));
-        // What a crash left behind; whoever else put something there must not be written to.
-        match std::fs::remove_file(&temporary) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(unusable(&temporary, error));
-            }
-            Ok(()) | Err(_) => {}
-        }
-        let written = self.write_new(&temporary, content);
-        if written.is_err() {
-            // The error that led here is the one to tell.
-            drop(std::fs::remove_file(&temporary));
-        }
-        written
-    }
-
-    fn write_new(&self, temporary: &Path, content: &[u8]) -> Result<(), StoreError> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(temporary, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|error| unusable(temporary, error.into()))?;
-        let mut file = File::from(opened);
-        file.write_all(content)
-            .and_then(|()| file.sync_all())
-            .map_err(|error| unusable(temporary, error))?;
-        std::fs::rename(temporary, &self.path).map_err(|error| unusable(&self.path, error))?;
-        File::open(&self.directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|error| unusable(&self.directory, error))
-    }
-
-    fn not_ours(&self, why: impl Into<String>) -> StoreError {
-        StoreError::NotOurs {
-            path: self.path.clone(),
-            why: why.into(),
-        }
-    }
-
-    fn unsealed(&self, source: SealError) -> StoreError {
-        StoreError::Seal {
-            path: self.path.clone(),
-            source,
-        }
-    }
-}
-
-fn unusable(path: &Path, source: io::Error) -> StoreError {
-    StoreError::Io {
-        path: path.to_owned(),
-        source,
+        Ok(found)
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = match self {
-            Self::Disk(place) => Some(&place.path),
-            Self::Memory { .. } => None,
+        let path = match &self.keeps {
+            Keeps::File(place) | Keeps::Sealed(place, _) => Some(place.path()),
+            Keeps::Memory(_) => None,
         };
         f.debug_tuple("Store").field(&path).finish()
     }
@@ -324,5 +222,30 @@ mod tests {
         store.save(b"one").unwrap();
         assert_eq!(loaded(&store).unwrap(), b"one");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_another_state_left_is_found_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key");
+        std::fs::write(&key, "0123456789abcdef0123456789abcdef").unwrap();
+        let sealed = Keep::Sealed(SecretRef::File(key));
+        let there = |name: &str| dir.path().join(name).exists();
+        for (before, left, now) in [
+            (&Keep::File, "login-corp.json", &sealed),
+            (&sealed, "login-corp.sealed", &Keep::File),
+            (&Keep::File, "login-corp.json", &Keep::Memory),
+            (&sealed, "login-corp.sealed", &Keep::Memory),
+        ] {
+            store(dir.path(), before).save(b"one").unwrap();
+            let store = store(dir.path(), now);
+            assert!(there(left));
+            assert!(store.remove_others().unwrap(), "{left}");
+            assert!(!there(left) && !store.remove_others().unwrap());
+            store.save(b"two").unwrap();
+            assert!(store.remove().unwrap() && !store.remove().unwrap());
+            assert_eq!(loaded(&store), None);
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "the key");
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
-use super::kept::Login;
+use super::kept::{Login, Origin};
 use crate::clock::rfc3339_seconds;
 use crate::provider::program::Program;
 
@@ -23,22 +23,46 @@ pub struct Overview {
 impl Login {
     /// Looks at the clock and at the adopted profile; to be called every few seconds.
     pub(super) fn tick(&self) {
-        if self.adopt() {
+        if self.borrowing {
+            return;
+        }
+        if self.read_again() | self.adopt() {
             self.tell_roles();
         }
         let now = self.clock.wall();
         let due = {
             let mut held = self.held();
-            let ends_at = held.session.as_ref().map(|session| session.ends_at);
-            let due = ends_at.filter(|ends_at| {
-                !held.ended && !held.warned && now + self.settings.warn_before >= *ends_at
-            });
+            let ends_at = held.in_force().map(|session| session.ends_at);
+            let due = ends_at.filter(|ends_at| !held.warned && self.is_near(*ends_at, now));
             held.warned |= due.is_some();
             due
         };
         if let Some(ends_at) = due {
             self.warn(ends_at, now);
+            // Once a session, whatever restarts meanwhile.
+            let (session, client) = self.known();
+            if session.is_some() {
+                self.keep(session.as_deref(), client.as_deref());
+            }
         }
+    }
+
+    /// Within `warn-before` of that end, or past it.
+    fn is_near(&self, ends_at: SystemTime, now: SystemTime) -> bool {
+        let left = ends_at.duration_since(now).unwrap_or_default();
+        left <= self.settings.warn_before
+    }
+
+    /// Tries again what could not be read, once the file or its key is another. True if it brought
+    /// a session.
+    fn read_again(&self) -> bool {
+        let unread = self.held().unread;
+        if unread.is_none_or(|tried| tried == self.store.version()) {
+            return false;
+        }
+        let had_none = self.held().session.is_none();
+        self.load();
+        had_none && self.held().session.is_some()
     }
 
     fn warn(&self, ends_at: SystemTime, now: SystemTime) {
@@ -71,6 +95,7 @@ impl Login {
         let read = profile.read(self.clock.wall());
         let mut held = self.held();
         held.profile = stamp;
+        held.profile_trouble = None;
         match read {
             Ok(session) => {
                 let later = held.session.as_ref().is_none_or(|own| {
@@ -79,6 +104,7 @@ impl Login {
                 });
                 if later {
                     held.session = Some(Arc::new(session));
+                    held.origin = Origin::Profile;
                     held.ended = false;
                     held.warned = false;
                     info!(login = %self.settings.name, "adopted the session of a tccli profile");
@@ -87,7 +113,7 @@ impl Login {
             }
             Err(trouble) => {
                 warn!(login = %self.settings.name, "{trouble}");
-                held.trouble = Some(trouble);
+                held.profile_trouble = Some(trouble);
                 false
             }
         }
@@ -98,19 +124,23 @@ impl Login {
     pub fn overview(&self) -> Overview {
         let now = self.clock.wall();
         let held = self.held();
-        let session = held.session.as_ref().filter(|_| !held.ended);
+        let session = held.in_force();
+        let is_signing_in = held.sign_in.as_ref().is_some_and(|it| it.is_waiting());
         let state = match session {
-            _ if held.waiting => "signing-in",
+            _ if is_signing_in => "signing-in",
             None => "needs-login",
             Some(session) if session.ends_at <= now => "overdue",
-            Some(session) if session.ends_at <= now + self.settings.warn_before => "ending",
+            Some(session) if self.is_near(session.ends_at, now) => "ending",
             Some(_) => "signed-in",
         };
         Overview {
             state,
             ends_at: session.map(|session| session.ends_at),
             end_is_estimate: session.is_some_and(|session| session.end_is_estimate),
-            trouble: held.trouble.clone(),
+            trouble: held
+                .trouble
+                .clone()
+                .or_else(|| held.profile_trouble.clone()),
         }
     }
 

@@ -11,7 +11,8 @@ use super::BoxFuture;
 use super::budget::Budget;
 use super::budgets::Budgets;
 use super::endpoint_clock::EndpointClock;
-use super::identity_center::{HoldsSession, Session};
+use super::identity_center::{AfterRefusal, HoldsSession, Session};
+use super::meter::Meter;
 use super::secrets::{SecretRef, SecretSource};
 use super::signer::Signer;
 use super::upstream::{Clients, HttpClient};
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::model::{Key, Limits, Source, Upstream};
 use crate::credentials::{Cloud, HoldsCredentials};
 use crate::name::Name;
+use crate::observe::metrics::Metrics;
 
 /// Finds the role that another one signs with. Asked once per [`super::build`].
 pub type SourceRoles = Arc<dyn Fn(&Name) -> Arc<dyn HoldsCredentials> + Send + Sync>;
@@ -32,6 +34,7 @@ pub struct BuildContext {
     clients: Clients,
     configured: Mutex<Configured>,
     budgets: Arc<Budgets>,
+    metrics: Arc<Metrics>,
     endpoint_clocks: Mutex<BTreeMap<String, Arc<EndpointClock>>>,
     secrets: Mutex<BTreeMap<SecretRef, Arc<SecretSource>>>,
     logins: Mutex<Option<Logins>>,
@@ -54,6 +57,7 @@ impl BuildContext {
     ) -> Self {
         Self {
             budgets: Arc::new(Budgets::new(Arc::clone(&clock), limits)),
+            metrics: Arc::default(),
             clock,
             clients: Clients::default(),
             configured: Mutex::new(Configured { keys, source_roles }),
@@ -61,6 +65,19 @@ impl BuildContext {
             secrets: Mutex::default(),
             logins: Mutex::default(),
         }
+    }
+
+    /// Counts there what providers ask beside minting.
+    #[must_use]
+    pub fn counting_in(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// For others who call the same endpoints.
+    #[must_use]
+    pub fn budgets(&self) -> Arc<Budgets> {
+        Arc::clone(&self.budgets)
     }
 
     /// What is built from here on finds its login there. Before, nobody is signed in anywhere.
@@ -103,6 +120,10 @@ impl BuildContext {
 
     pub(super) fn budget(&self, cloud: Cloud, endpoint: &str, action: &'static str) -> Arc<Budget> {
         self.budgets.of(cloud, endpoint, action)
+    }
+
+    pub(super) fn meter(&self) -> Meter {
+        Meter::new(self.budgets(), Arc::clone(&self.metrics))
     }
 
     pub(super) fn endpoint_clock(&self, endpoint: &str) -> Arc<EndpointClock> {
@@ -162,8 +183,8 @@ impl HoldsSession for NobodySignedIn {
         None
     }
 
-    fn refused<'a>(&'a self, _session: &'a Arc<Session>) -> BoxFuture<'a, bool> {
-        Box::pin(std::future::ready(false))
+    fn refused<'a>(&'a self, _session: &'a Arc<Session>) -> BoxFuture<'a, AfterRefusal> {
+        Box::pin(std::future::ready(AfterRefusal::Ended))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Promises: no shell; an environment of `PATH` and `LANG` alone; no descriptor of ours but the
 //! three standard ones; nothing on its input; at most 64 KiB taken; if it takes too long, prints
 //! too much or is not waited for any longer, its whole process group is killed; and a program
-//! that others can write to is not run, since it would run as us.
+//! that others can write to, or put another one in place of, is not run, since it would run as us.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -18,6 +18,7 @@ use tokio::process::{Child, Command};
 
 use super::error::{Class, ProviderError, foreign};
 use super::upstream::{WipedBuffer, words};
+use crate::directory;
 
 /// No credentials or assertions are longer, in bytes.
 const LARGEST_OUTPUT: usize = 64 * 1024;
@@ -119,15 +120,21 @@ impl Program {
                     .find(|path| path.is_file())
             })
             .ok_or_else(|| self.refused(&format!("is in none of {PATH}")))?;
+        let own = geteuid().as_raw();
         let meta = std::fs::metadata(&path)
             .map_err(|error| self.refused("cannot be looked at").caused_by(error))?;
         if !meta.is_file() {
             return Err(self.refused("is not a file"));
         }
-        if let Some(reason) = distrust(meta.uid(), meta.mode(), geteuid().as_raw()) {
+        // Once the way there is safe, the file that was looked at is the one that will run.
+        let real = directory::check_file(&path, own)
+            .map_err(|unsafe_way| self.refused(&format!("is not run: {unsafe_way}")))?;
+        let meta = std::fs::metadata(&real)
+            .map_err(|error| self.refused("cannot be looked at").caused_by(error))?;
+        if let Some(reason) = distrust(meta.uid(), meta.mode(), own) {
             return Err(self.refused(&reason));
         }
-        Ok(path)
+        Ok(real)
     }
 
     fn refused(&self, reason: &str) -> ProviderError {

@@ -88,6 +88,7 @@ impl Operations for FakeOperations {
                 code: Some("ABCD".into()),
                 expires_in_seconds: 600,
                 joined: false,
+                url_is_secret: false,
             })
         })
     }

@@ -223,6 +223,10 @@ const TABLES: &[(&str, &str)] = &[
         "2: `start-url` must begin with `https://`",
     ),
     (
+        "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\nwarn-before = \"999999999h\"\n",
+        "3: `warn-before` is longer than any session lives | at most \"720h\"",
+    ),
+    (
         "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\nstate = \"sealed\"\n",
         "1: `state-key` is missing in [login.corp.tencent-identity-center]",
     ),

@@ -3,6 +3,7 @@
 mod huawei;
 mod life;
 mod memory;
+mod places;
 mod setup;
 mod tencent;
 mod whole;

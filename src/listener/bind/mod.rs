@@ -3,10 +3,10 @@
 //! Used by everything that listens: the listeners of the configuration, the admin socket, the
 //! metrics address. Nothing here accepts.
 
-pub mod directory;
 mod tcp;
 mod unix;
 
+pub use crate::directory;
 pub(crate) use tcp::belongs_on_loopback_device;
 pub use tcp::tcp;
 pub use unix::{OwnPath, unix};

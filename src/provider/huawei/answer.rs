@@ -143,29 +143,6 @@ impl Holds for SecurityKey {
     }
 }
 
-/// Reads what a program printed in one of these shapes; `None` if it has neither. Whoever printed
-/// it runs on this host, so our clock is its clock.
-pub(in crate::provider) fn printed(
-    bytes: &[u8],
-    sent_at: BootTime,
-) -> Option<Result<Obtained, String>> {
-    use serde::de::IgnoredAny;
-    #[derive(Deserialize)]
-    struct Shape {
-        credentials: Option<IgnoredAny>,
-        credential: Option<IgnoredAny>,
-    }
-    fn held<T: Holds>(bytes: &[u8], sent_at: BootTime) -> Result<Obtained, String> {
-        parse::<T>(bytes)?.into_obtained(None, sent_at)
-    }
-    let shape: Shape = parse(bytes).ok()?;
-    if shape.credentials.is_some() {
-        return Some(held::<Assumed>(bytes, sent_at));
-    }
-    shape.credential?;
-    Some(held::<SecurityKey>(bytes, sent_at))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};

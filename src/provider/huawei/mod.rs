@@ -13,12 +13,13 @@ mod assume_agency;
 mod caller_identity;
 mod instance_metadata;
 mod oidc;
+mod printed;
 mod saml;
 
 pub(super) use agency_credentials::AgencyCredentials;
-pub(super) use answer::printed;
 pub(super) use assume_agency::AssumeAgency;
 pub(super) use caller_identity::identity_service;
 pub(super) use instance_metadata::InstanceMetadata;
 pub(super) use oidc::AssumeAgencyWithOidc;
+pub(super) use printed::printed;
 pub(super) use saml::AssumeAgencyWithSaml;

@@ -3,7 +3,7 @@
 //! Source: the API reference of IAM Identity Center, "OIDC" and "Portal"; field names and hosts
 //! as in the official SDKs. What it leaves open and how it is met here:
 //!
-//! * A lifetime is described as seconds and shown as a time; both are read ([`moment_of`]).
+//! * A lifetime is described as seconds and shown as a time; both are read ([`moment_of`](super::huawei_words::moment_of)).
 //! * The words for "still pending" are not documented; see [`judge`].
 //! * Whether there are refresh tokens is not documented; one is used if it comes.
 
@@ -11,36 +11,33 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use reqwest::Method;
-
 use super::huawei_messages::{
-    Accounts, Agencies, AskForToken, Authorize, Authorized, Credentials, PageInfo, Register,
-    Registered, Tokens,
+    AskForToken, Authorize, Authorized, Register, Registered, TokenInfo, Tokens,
 };
-use super::huawei_words::{judge, moment_of, refuses_the_session, words};
+use super::huawei_words::{class_of, judge, life_of, renewal_class, words};
 use super::wire::{Endpoint, Received};
-use super::{Account, Approval, PermissionSet, Session};
-use crate::clock::Clock;
+use super::{Approval, Session};
+use crate::clock::{BootTime, Clock};
 use crate::config::model::HuaweiPortal;
-use crate::credentials::{Keys, Obtained};
-use crate::provider::error::{Class, ProviderError};
-use crate::provider::service::answer::obtained;
-use crate::provider::service::request::url_encoded;
+use crate::credentials::Cloud;
+use crate::provider::error::ProviderError;
+use crate::provider::meter::Meter;
+use crate::provider::service::request::without;
 use crate::provider::upstream::HttpClient;
 use crate::secret::Secret;
 
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const REFRESH_GRANT: &str = "refresh_token";
-/// Entries per page; the API allows 1 to 2000.
-const PAGE: u32 = 200;
-/// More pages than any portal has: an answer that always names a next one must not hold us.
-const MOST_PAGES: usize = 50;
+/// A person who has not approved by then has gone.
+const LONGEST_CODE: Duration = Duration::from_hours(1);
+const CREATE_TOKEN: &str = "CreateToken";
 
 /// The client we registered as. Kept until it expires, as the API asks for.
 #[derive(Debug)]
 pub struct Registration {
     pub id: String,
     pub secret: Secret,
+    /// By this host's clock.
     pub expires_at: SystemTime,
 }
 
@@ -51,7 +48,8 @@ pub struct Authorization {
     pub user_code: String,
     /// Where, with the code in it if the cloud offers that.
     pub url: String,
-    pub expires_at: SystemTime,
+    /// On the boot clock, counted from when it was asked for.
+    pub expires_at: BootTime,
     pub interval: Duration,
 }
 
@@ -67,15 +65,20 @@ impl fmt::Debug for Authorization {
 #[derive(Debug)]
 pub struct Huawei {
     oidc: Endpoint,
-    portal: Endpoint,
+    pub(super) portal: Endpoint,
     start_url: String,
 }
 
 impl Huawei {
     /// Does no I/O.
     #[must_use]
-    pub fn new(settings: &HuaweiPortal, client: &Arc<HttpClient>, clock: &Arc<dyn Clock>) -> Self {
-        let endpoint = |url| Endpoint::new(Arc::clone(client), Arc::clone(clock), url);
+    pub fn new(
+        settings: &HuaweiPortal,
+        client: &Arc<HttpClient>,
+        clock: &Arc<dyn Clock>,
+        meter: &Meter,
+    ) -> Self {
+        let endpoint = |url| Endpoint::new(Cloud::Huawei, url, client, clock, meter);
         Self {
             oidc: endpoint(&settings.oidc_endpoint),
             portal: endpoint(&settings.portal_endpoint),
@@ -104,15 +107,19 @@ impl Huawei {
             response_types: ["code"],
             scopes: ["openid"],
         };
-        let received = self.oidc.post("/v1/clients", &parameters, &[]).await?;
-        expect_success(&self.oidc, CALL, &received, &[])?;
-        let Registered { client_info } = self.oidc.read(CALL, &received)?;
-        let now = self.now(&received);
-        Ok(Registration {
-            id: client_info.id,
-            secret: client_info.secret,
-            expires_at: moment_of(client_info.secret_ends_at, now),
-        })
+        let call = async {
+            let received = self.oidc.post("/v1/clients", &parameters, &[]).await?;
+            expect_success(&self.oidc, CALL, &received, &[])?;
+            let Registered { client_info } = self.oidc.read(CALL, &received)?;
+            let life = self.life(client_info.secret_ends_at, &received);
+            let now = self.oidc.clock().wall();
+            Ok(Registration {
+                id: client_info.id,
+                secret: client_info.secret,
+                expires_at: now.checked_add(life).unwrap_or(now),
+            })
+        };
+        self.oidc.counted(CALL, call).await
     }
 
     /// Begins a sign-in.
@@ -127,23 +134,24 @@ impl Huawei {
             start_url: &self.start_url,
         };
         let secrets = [&client.secret];
-        let received = self
-            .oidc
-            .post("/v1/device/authorize", &parameters, &secrets)
-            .await?;
-        expect_success(&self.oidc, CALL, &received, &secrets)?;
-        let authorized: Authorized = self.oidc.read(CALL, &received)?;
-        let now = self.now(&received);
-        Ok(Authorization {
-            device_code: authorized.device_code,
-            user_code: authorized.user_code,
-            url: authorized
-                .verification_uri_complete
-                .filter(|url| !url.is_empty())
-                .unwrap_or(authorized.verification_uri),
-            expires_at: moment_of(authorized.expires_in, now),
-            interval: Duration::from_secs(authorized.interval.unwrap_or(5).clamp(1, 60)),
-        })
+        let call = async {
+            let path = "/v1/device/authorize";
+            let received = self.oidc.post(path, &parameters, &secrets).await?;
+            expect_success(&self.oidc, CALL, &received, &secrets)?;
+            let authorized: Authorized = self.oidc.read(CALL, &received)?;
+            let life = self.life(authorized.expires_in, &received);
+            Ok(Authorization {
+                device_code: authorized.device_code,
+                user_code: authorized.user_code,
+                url: authorized
+                    .verification_uri_complete
+                    .filter(|url| !url.is_empty())
+                    .unwrap_or(authorized.verification_uri),
+                expires_at: received.sent_at + life.min(LONGEST_CODE),
+                interval: Duration::from_secs(authorized.interval.unwrap_or(5).clamp(1, 60)),
+            })
+        };
+        self.oidc.counted(CALL, call).await
     }
 
     /// Asks once whether the person has approved.
@@ -163,14 +171,29 @@ impl Huawei {
             device_code: Some(device_code.expose()),
             refresh_token: None,
         };
-        self.token(&parameters, &[&client.secret, device_code])
-            .await
+        let secrets = [&client.secret, device_code];
+        let call = async {
+            let received = self.ask_for_token(&parameters, &secrets).await?;
+            if (200..300).contains(&received.answer.status) {
+                return Ok(Approval::Granted(self.session(&received)?));
+            }
+            let words = words(&received);
+            judge(received.answer.status, &words).map_or_else(
+                || {
+                    let class = class_of(&received, &words);
+                    let refused = &self.oidc;
+                    Err(refused.refused(CREATE_TOKEN, &received, &words, class, &secrets))
+                },
+                |approval| Ok(without_secrets(approval, &secrets)),
+            )
+        };
+        self.oidc.counted(CREATE_TOKEN, call).await
     }
 
     /// A new session for a refresh token.
     ///
     /// # Errors
-    /// `NeedsLogin` if the token is refused.
+    /// `NeedsLogin` only if the service itself refuses the token; it is worth keeping otherwise.
     pub async fn renew(
         &self,
         client: &Registration,
@@ -183,161 +206,59 @@ impl Huawei {
             device_code: None,
             refresh_token: Some(refresh_token.expose()),
         };
-        match self
-            .token(&parameters, &[&client.secret, refresh_token])
-            .await?
-        {
-            Approval::Granted(session) => Ok(session),
-            Approval::Pending | Approval::SlowDown | Approval::Denied | Approval::Expired => {
-                let message = format!("{} refused to renew the session", self.oidc.host());
-                Err(ProviderError::new(Class::NeedsLogin, message))
+        let secrets = [&client.secret, refresh_token];
+        let call = async {
+            let received = self.ask_for_token(&parameters, &secrets).await?;
+            if (200..300).contains(&received.answer.status) {
+                return self.session(&received);
             }
-        }
+            let words = words(&received);
+            let class = renewal_class(&received, &words);
+            let oidc = &self.oidc;
+            Err(oidc.refused(CREATE_TOKEN, &received, &words, class, &secrets))
+        };
+        self.oidc.counted(CREATE_TOKEN, call).await
     }
 
-    async fn token(
+    async fn ask_for_token(
         &self,
         parameters: &AskForToken<'_>,
         secrets: &[&Secret],
-    ) -> Result<Approval, ProviderError> {
-        const CALL: &str = "CreateToken";
-        let received = self.oidc.post("/v1/tokens", parameters, secrets).await?;
-        let now = self.now(&received);
-        if (200..300).contains(&received.answer.status) {
-            let Tokens { token_info } = self.oidc.read(CALL, &received)?;
-            return Ok(Approval::Granted(Session {
-                token: token_info.access_token,
-                refresh_token: token_info
-                    .refresh_token
-                    .filter(|token| !token.is_empty())
-                    .map(Secret::from),
-                zone: None,
-                signed_in_at: self.oidc.clock().wall(),
-                ends_at: moment_of(token_info.expires_in, now),
-                end_is_estimate: false,
-            }));
-        }
-        let words = words(&received);
-        judge(received.answer.status, &words)
-            .ok_or_else(|| self.oidc.refused(CALL, &received, &words, secrets))
+    ) -> Result<Received, ProviderError> {
+        self.oidc.post("/v1/tokens", parameters, secrets).await
     }
 
-    // === in the name of a session ===
-
-    /// Everything the person may use.
-    ///
-    /// # Errors
-    /// `NeedsLogin` if the session is refused.
-    pub async fn accounts(&self, token: &Secret) -> Result<Vec<Account>, ProviderError> {
-        let mut accounts = Vec::new();
-        let mut marker = None;
-        for _ in 0..MOST_PAGES {
-            let path = format!("/v1/assigned-accounts?{}", page(marker.as_deref()));
-            let page: Accounts = self.ask("ListAccounts", &path, token).await?.1;
-            accounts.extend(page.account_list.into_iter().map(|account| Account {
-                name: account.account_name.unwrap_or_default(),
-                id: account.account_id,
-            }));
-            marker = next(page.page_info);
-            if marker.is_none() {
-                break;
-            }
-        }
-        Ok(accounts)
+    fn session(&self, received: &Received) -> Result<Session, ProviderError> {
+        let Tokens {
+            token_info:
+                TokenInfo {
+                    access_token,
+                    expires_in,
+                    refresh_token,
+                },
+        } = self.oidc.read(CREATE_TOKEN, received)?;
+        let now = self.oidc.clock().wall();
+        let life = self.life(expires_in, received);
+        Ok(Session {
+            token: access_token,
+            refresh_token: refresh_token
+                .filter(|token| !token.is_empty())
+                .map(Secret::from),
+            zone: None,
+            signed_in_at: now,
+            ends_at: now.checked_add(life).unwrap_or(now),
+            end_is_estimate: false,
+        })
     }
 
-    /// What the person may be in one account.
-    ///
-    /// # Errors
-    /// `NeedsLogin` if the session is refused.
-    pub async fn permission_sets(
-        &self,
-        token: &Secret,
-        account: &str,
-    ) -> Result<Vec<PermissionSet>, ProviderError> {
-        let mut sets = Vec::new();
-        let mut marker = None;
-        for _ in 0..MOST_PAGES {
-            let path = format!(
-                "/v1/assigned-agencies?account_id={}&{}",
-                url_encoded(account),
-                page(marker.as_deref())
-            );
-            let page: Agencies = self.ask("ListAgencies", &path, token).await?.1;
-            sets.extend(page.agency_list.into_iter().map(|agency| PermissionSet {
-                name: agency.permission_set_name,
-                description: agency.description.unwrap_or_default(),
-                handle: agency.agency_urn,
-            }));
-            marker = next(page.page_info);
-            if marker.is_none() {
-                break;
-            }
-        }
-        Ok(sets)
-    }
-
-    /// Keys of one agency.
-    ///
-    /// # Errors
-    /// `NeedsLogin` if the session is refused.
-    pub async fn credentials(
-        &self,
-        token: &Secret,
-        account: &str,
-        agency_urn: &str,
-    ) -> Result<Obtained, ProviderError> {
-        const CALL: &str = "GetAgencyCredentials";
-        let path = format!(
-            "/v1/credentials?target_account_id={}&agency_urn={}",
-            url_encoded(account),
-            url_encoded(agency_urn)
-        );
-        let (received, answer): (_, Credentials) = self.ask(CALL, &path, token).await?;
-        let credentials = answer.agency_credentials;
-        let now = self.now(&received);
-        let keys = Keys {
-            access_key_id: credentials.access_key_id,
-            secret_access_key: credentials.secret_access_key,
-            session_token: credentials.session_token,
-        };
-        let expires_at = moment_of(credentials.expiration, now);
-        obtained(
-            keys,
-            Some(expires_at),
-            received.answer.date,
-            received.sent_at,
-        )
-        .map_err(|reason| self.portal.unusable(CALL, &reason))
-    }
-
-    /// Ends a session at the cloud.
-    ///
-    /// # Errors
-    /// The service could not be reached or said no; then the session ends by itself.
-    pub async fn log_out(&self, token: &Secret) -> Result<(), ProviderError> {
-        const CALL: &str = "Logout";
-        let received = self
-            .portal
-            .with_token(Method::POST, "/v1/logout", token)
-            .await?;
-        expect_success(&self.portal, CALL, &received, &[token])
-    }
-
-    async fn ask<T: serde::de::DeserializeOwned>(
-        &self,
-        call: &str,
-        path: &str,
-        token: &Secret,
-    ) -> Result<(Received, T), ProviderError> {
-        let received = self.portal.with_token(Method::GET, path, token).await?;
-        expect_success(&self.portal, call, &received, &[token])?;
-        let value = self.portal.read(call, &received)?;
-        Ok((received, value))
+    /// How long from now, by the service's own clock: the host's may be wrong, and must not be
+    /// compared with a time that the service told.
+    pub(super) fn life(&self, number: u64, received: &Received) -> Duration {
+        life_of(number, self.now(received))
     }
 
     /// The service's time, or ours where it does not tell.
-    fn now(&self, received: &Received) -> SystemTime {
+    pub(super) fn now(&self, received: &Received) -> SystemTime {
         received
             .answer
             .date
@@ -345,18 +266,8 @@ impl Huawei {
     }
 }
 
-fn page(marker: Option<&str>) -> String {
-    marker.map_or_else(
-        || format!("limit={PAGE}"),
-        |marker| format!("limit={PAGE}&marker={}", url_encoded(marker)),
-    )
-}
-
-fn next(page: Option<PageInfo>) -> Option<String> {
-    page?.next_marker.filter(|marker| !marker.is_empty())
-}
-
-fn expect_success(
+/// Nothing but a success will do.
+pub(super) fn expect_success(
     endpoint: &Endpoint,
     call: &str,
     received: &Received,
@@ -366,9 +277,18 @@ fn expect_success(
         return Ok(());
     }
     let words = words(received);
-    let mut error = endpoint.refused(call, received, &words, secrets);
-    if refuses_the_session(received.answer.status, &words) {
-        error.class = Class::NeedsLogin;
+    let class = class_of(received, &words);
+    Err(endpoint.refused(call, received, &words, class, secrets))
+}
+
+/// What the service says while it waits is to be logged, and might repeat what it was asked.
+fn without_secrets(approval: Approval, secrets: &[&Secret]) -> Approval {
+    let secrets: Vec<&str> = secrets.iter().map(|it| it.expose()).collect();
+    match approval {
+        Approval::Pending(said) => Approval::Pending(without(&said, &secrets)),
+        other @ (Approval::SlowDown
+        | Approval::Denied
+        | Approval::Expired
+        | Approval::Granted(_)) => other,
     }
-    Err(error)
 }

@@ -35,7 +35,12 @@ impl HuaweiIdentityCenter {
         context: &BuildContext,
     ) -> Self {
         let client = context.client(&settings.portal.upstream);
-        let portal = Huawei::new(&settings.portal, &client, &context.clock());
+        let portal = Huawei::new(
+            &settings.portal,
+            &client,
+            &context.clock(),
+            &context.meter(),
+        );
         Self {
             login: context.login(&settings.login),
             budget: context.budget(Cloud::Huawei, portal.host(), LIMIT),

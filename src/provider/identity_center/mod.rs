@@ -6,11 +6,13 @@
 mod huawei;
 mod huawei_messages;
 mod huawei_role;
+mod huawei_session;
 mod huawei_words;
 mod tencent;
 mod tencent_messages;
 mod tencent_random;
 mod tencent_role;
+mod tencent_words;
 mod wire;
 
 use std::fmt::Debug;
@@ -51,8 +53,19 @@ pub trait HoldsSession: Debug + Send + Sync + 'static {
     /// clock counts: our clock may be wrong, and the cloud knows.
     fn session(&self) -> Option<Arc<Session>>;
 
-    /// The cloud refused `session`. True if there is another one now.
-    fn refused<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, bool>;
+    /// The cloud refused `session`.
+    fn refused<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, AfterRefusal>;
+}
+
+/// What becomes of a login whose session was refused.
+#[derive(Debug)]
+pub enum AfterRefusal {
+    /// There is another session now.
+    Another,
+    /// It may be renewed without a person, but not at this moment; why.
+    NotNow(ProviderError),
+    /// Somebody has to sign in.
+    Ended,
 }
 
 /// An account behind a session.
@@ -74,7 +87,8 @@ pub struct PermissionSet {
 /// How a person's approval stands.
 #[derive(Debug)]
 pub enum Approval {
-    Pending,
+    /// Not yet, in the words of the service if it used any.
+    Pending(String),
     /// Pending, and we ask too often.
     SlowDown,
     Denied,
@@ -106,10 +120,14 @@ where
         Err(error) if error.class == Class::NeedsLogin => error,
         other => return other,
     };
-    if login.refused(&session).await
-        && let Some(session) = login.session()
-    {
-        return attempt(session).await;
+    match login.refused(&session).await {
+        AfterRefusal::Another => {
+            if let Some(session) = login.session() {
+                return attempt(session).await;
+            }
+        }
+        AfterRefusal::NotNow(error) => return Err(error),
+        AfterRefusal::Ended => {}
     }
     Err(ProviderError {
         message: format!("{}; run `credvend login {}`", refusal.message, login.name()),

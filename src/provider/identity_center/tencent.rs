@@ -17,15 +17,17 @@ use subtle::ConstantTimeEq as _;
 
 use super::tencent_messages::{
     Accounts, Assume, Assumed, CheckLogin, GenerateSaml, ListAccounts, ListRoles, LoginState,
-    MaybeError, Roles, SamlAnswer, Verified, Verify, WireError,
+    Roles, SamlAnswer, Verified, Verify,
 };
 use super::tencent_random::trace_id;
+use super::tencent_words::{class_of, words};
 use super::wire::{Endpoint, Received, Words};
 use super::{Account, Approval, PermissionSet, Session};
 use crate::clock::{BootTime, Clock};
 use crate::config::model::{Site, TencentPortal};
-use crate::credentials::{Keys, Obtained};
+use crate::credentials::{Cloud, Keys, Obtained};
 use crate::provider::error::{Class, ProviderError};
+use crate::provider::meter::Meter;
 use crate::provider::service::answer::{moment, obtained};
 use crate::provider::service::request::url_encoded;
 use crate::provider::upstream::HttpClient;
@@ -58,10 +60,15 @@ pub(super) struct Exchange<'a> {
 impl Tencent {
     /// Does no I/O.
     #[must_use]
-    pub fn new(settings: &TencentPortal, client: &Arc<HttpClient>, clock: &Arc<dyn Clock>) -> Self {
+    pub fn new(
+        settings: &TencentPortal,
+        client: &Arc<HttpClient>,
+        clock: &Arc<dyn Clock>,
+        meter: &Meter,
+    ) -> Self {
         let url = settings.gateway_endpoint.trim_end_matches('/').to_owned();
         Self {
-            gateway: Endpoint::new(Arc::clone(client), Arc::clone(clock), &url),
+            gateway: Endpoint::new(Cloud::Tencent, &url, client, clock, meter),
             gateway_url: url,
             portal_url: settings.portal_url.clone(),
             site: settings.site,
@@ -101,11 +108,11 @@ impl Tencent {
             trace_id: trace_id()?,
             state: state.expose(),
         };
-        let (received, answer): (_, LoginState) = self
-            .call(CALL, "/api/sso/check_login_state", &parameters, &[state])
+        let (_, answer): (_, LoginState) = self
+            .counted(CALL, "/api/sso/check_login_state", &parameters, &[state])
             .await?;
         match (answer.status.as_str(), answer.token) {
-            ("NotFound", _) => Ok(Approval::Pending),
+            ("NotFound", _) => Ok(Approval::Pending(String::new())),
             ("Finished", Some(token)) => {
                 let same = token
                     .state
@@ -116,13 +123,23 @@ impl Tencent {
                     let reason = "its token is for another sign-in";
                     return Err(self.gateway.unusable(CALL, reason));
                 }
+                // The state redeems only once: a probe that fails by chance must not lose what it
+                // brought. Whoever needs the number asks for it again.
+                let zone = match self.verify(&token.token).await {
+                    Ok(zone) => Some(zone),
+                    Err(error) if error.class == Class::NeedsLogin => return Err(error),
+                    Err(error) => {
+                        tracing::debug!(error = error.report(), "the session is not verified yet");
+                        None
+                    }
+                };
                 let now = self.gateway.clock().wall();
                 Ok(Approval::Granted(Session {
-                    zone: Some(self.verify(&token.token).await?),
+                    zone,
                     token: token.token,
                     refresh_token: None,
                     signed_in_at: now,
-                    ends_at: received.answer.date.unwrap_or(now) + ASSUMED_SESSION,
+                    ends_at: now + ASSUMED_SESSION,
                     end_is_estimate: true,
                 }))
             }
@@ -144,22 +161,17 @@ impl Tencent {
             site: self.site.as_str(),
             login_skey: token.expose(),
         };
+        let path = "/api/org/verify_login_skey";
         let answer: Result<(_, Verified), _> = self
-            .call(
-                "verify_login_skey",
-                "/api/org/verify_login_skey",
-                &parameters,
-                &[token],
-            )
+            .counted("verify_login_skey", path, &parameters, &[token])
             .await;
         match answer {
             Ok((_, verified)) => Ok(verified.zone_id),
-            Err(mut error) => {
-                if error.class == Class::Final {
-                    error.class = Class::NeedsLogin;
-                }
-                Err(error)
-            }
+            Err(error) if is_about_what_was_asked(error.class) => Err(ProviderError {
+                class: Class::NeedsLogin,
+                ..error
+            }),
+            Err(error) => Err(error),
         }
     }
 
@@ -179,7 +191,7 @@ impl Tencent {
             };
             let path = "/api/org/list_accounts_for_access_assignment";
             let answer = self
-                .call("list_accounts", path, &parameters, &[token])
+                .counted("list_accounts", path, &parameters, &[token])
                 .await;
             let page: Accounts = self.or_ended(answer, token).await?.1;
             let was_empty = page.accounts.is_empty();
@@ -216,7 +228,7 @@ impl Tencent {
             };
             let path = "/api/org/list_role_configurations_for_account";
             let answer = self
-                .call("list_role_configurations", path, &parameters, &[token])
+                .counted("list_role_configurations", path, &parameters, &[token])
                 .await;
             let page: Roles = self.or_ended(answer, token).await?.1;
             let roles = page.role_configurations_for_account.into_iter();
@@ -257,13 +269,13 @@ impl Tencent {
         };
         let path = "/api/org/gen_saml_response";
         let answer = self
-            .call("gen_saml_response", path, &parameters, &[token])
+            .counted("gen_saml_response", path, &parameters, &[token])
             .await;
         let answer: SamlAnswer = self.or_ended(answer, token).await?.1;
         Ok(answer.response)
     }
 
-    /// Keys for an assertion.
+    /// Keys for an assertion. Not counted here: the caller accounts for minting.
     pub(super) async fn mint(
         &self,
         assertion: &Secret,
@@ -280,15 +292,8 @@ impl Tencent {
             duration_seconds: wanted.seconds,
         };
         let path = "/api/sts/assume_role_with_saml";
-        let (received, answer): (_, Assumed) = self
-            .call(CALL, path, &parameters, &[assertion])
-            .await
-            .map_err(|mut error: ProviderError| {
-                if error.code.as_deref() == Some("InvalidParameter.OverTimeError") {
-                    error.class = Class::DurationTooLong;
-                }
-                error
-            })?;
+        let (received, answer): (_, Assumed) =
+            self.call(CALL, path, &parameters, &[assertion]).await?;
         let expires_at = expiry(&answer);
         let credentials = answer.credentials;
         let keys = Keys {
@@ -308,13 +313,32 @@ impl Tencent {
         token: &Secret,
     ) -> Result<T, ProviderError> {
         let error = match answer {
-            Err(error) if error.class == Class::Final => error,
+            Err(error) if is_about_what_was_asked(error.class) => error,
             other => return other,
         };
         match self.verify(token).await {
+            Ok(_) => Err(ProviderError {
+                class: Class::Final,
+                ..error
+            }),
             Err(ended) if ended.class == Class::NeedsLogin => Err(ended),
-            Ok(_) | Err(_) => Err(error),
+            // Nothing is known until the probe gets through.
+            Err(unknown) => Err(ProviderError {
+                class: unknown.class,
+                ..error
+            }),
         }
+    }
+
+    async fn counted<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        path: &str,
+        parameters: &impl Serialize,
+        secrets: &[&Secret],
+    ) -> Result<(Received, T), ProviderError> {
+        let answer = self.call(call, path, parameters, secrets);
+        self.gateway.counted(call, answer).await
     }
 
     async fn call<T: DeserializeOwned>(
@@ -325,26 +349,39 @@ impl Tencent {
         secrets: &[&Secret],
     ) -> Result<(Received, T), ProviderError> {
         let received = self.gateway.post(path, parameters, secrets).await?;
-        let maybe: Result<MaybeError, _> = serde_json::from_slice(received.answer.body.as_ref());
-        let error = maybe.ok().and_then(|it| Some((it.error?, it.request_id)));
-        let words = match error {
-            Some((WireError::Text(message), request_id)) => Words {
-                code: String::new(),
-                message,
-                request_id,
-            },
-            Some((WireError::Object { code, message }, request_id)) => Words {
-                code,
-                message,
-                request_id,
-            },
+        match words(&received) {
+            Some(words) => {
+                let class = class_of(&words, &received);
+                let refused = self
+                    .gateway
+                    .refused(call, &received, &words, class, secrets);
+                Err(refused)
+            }
             None if (200..300).contains(&received.answer.status) => {
                 let value = self.gateway.read(call, &received)?;
-                return Ok((received, value));
+                Ok((received, value))
             }
-            None => Words::default(),
-        };
-        Err(self.gateway.refused(call, &received, &words, secrets))
+            None => {
+                let words = Words::default();
+                let refused = self
+                    .gateway
+                    .refused(call, &received, &words, Class::Final, secrets);
+                Err(refused)
+            }
+        }
+    }
+}
+
+/// A refusal for good, of the session or of what was asked in its name. There is nothing here that
+/// could be re-read or asked for a shorter time.
+fn is_about_what_was_asked(class: Class) -> bool {
+    match class {
+        Class::Final | Class::StaleSource | Class::DurationTooLong => true,
+        Class::Transient
+        | Class::Throttled { .. }
+        | Class::Clock { .. }
+        | Class::SourceUnavailable
+        | Class::NeedsLogin => false,
     }
 }
 
@@ -354,26 +391,4 @@ fn expiry(answer: &Assumed) -> Option<SystemTime> {
         .expired_time
         .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
         .or_else(|| answer.expiration.as_deref().and_then(moment))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_shapes_of_an_error_are_read() {
-        for (json, code, message) in [
-            (r#"{"Error": "no such token"}"#, "", "no such token"),
-            (r#"{"Error": {"Code": "A.B", "Message": "m"}}"#, "A.B", "m"),
-        ] {
-            let read: MaybeError = serde_json::from_str(json).unwrap();
-            let found = match read.error.unwrap() {
-                WireError::Text(message) => (String::new(), message),
-                WireError::Object { code, message } => (code, message),
-            };
-            assert_eq!(found, (code.to_owned(), message.to_owned()));
-        }
-        let read: MaybeError = serde_json::from_str(r#"{"Status": "NotFound"}"#).unwrap();
-        assert!(read.error.is_none());
-    }
 }

@@ -11,10 +11,12 @@ use crate::credentials::{Cloud, Identity, Keys, Obtained};
 use crate::provider::budget::Budget;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError, foreign};
+use crate::provider::meter::Meter;
 use crate::provider::service::Identify as _;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::tencent::{Exchange, Wanted};
 use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::secret::Secret;
 
 /// In `[limits.tencent]`.
 const LIMIT: &str = "assume-role-with-saml";
@@ -25,6 +27,7 @@ pub(in crate::provider) struct TencentIdentityCenter {
     login: Arc<dyn HoldsSession>,
     gateway: Tencent,
     budget: Arc<Budget>,
+    meter: Meter,
     sts: Exchange,
     ladder: Ladder,
     settings: model::TencentIdentityCenter,
@@ -39,11 +42,17 @@ impl TencentIdentityCenter {
         context: &BuildContext,
     ) -> Self {
         let client = context.client(&settings.portal.upstream);
-        let gateway = Tencent::new(&settings.portal, &client, &context.clock());
+        let gateway = Tencent::new(
+            &settings.portal,
+            &client,
+            &context.clock(),
+            &context.meter(),
+        );
         Self {
             login: context.login(&settings.login),
             budget: context.budget(Cloud::Tencent, gateway.host(), LIMIT),
             gateway,
+            meter: context.meter(),
             sts: Exchange::new(&settings.sts, context),
             ladder: Ladder::new(settings.duration),
             role_arn: format!(
@@ -68,7 +77,8 @@ impl TencentIdentityCenter {
             Mint::Gateway => (Mint::Gateway, Mint::Sts),
             Mint::Sts => (Mint::Sts, Mint::Gateway),
         };
-        let refusal = match self.mint(first, &session, &principal_arn).await {
+        let assertion = self.assertion(&session).await?;
+        let refusal = match self.exchange(first, &assertion, &principal_arn).await {
             Err(error) if is_worth_the_other_way(error.class) => error,
             other => return other,
         };
@@ -76,24 +86,30 @@ impl TencentIdentityCenter {
             error = refusal.report(),
             "trying the other way to exchange an assertion"
         );
-        // An assertion may be good for one use only, so the other way gets its own.
-        match self.mint(second, &session, &principal_arn).await {
-            Ok(obtained) => Ok(obtained),
-            Err(other) if other.class == Class::NeedsLogin => Err(other),
-            Err(other) => Err(ProviderError {
-                message: format!("{}; and the other way: {}", refusal.message, other.message),
-                ..refusal
-            }),
-        }
+        self.the_other_way(second, &session, &principal_arn)
+            .await
+            .map_err(|other| both(refusal, other))
     }
 
-    async fn mint(
+    /// An assertion may be good for one use only, so the other way gets its own. The caller
+    /// accounts for one mint, and this is another.
+    async fn the_other_way(
         &self,
         way: Mint,
         session: &Session,
         principal_arn: &str,
     ) -> Result<Obtained, ProviderError> {
         let assertion = self.assertion(session).await?;
+        let exchange = self.exchange(way, &assertion, principal_arn);
+        self.meter.call(&self.site(way), exchange).await
+    }
+
+    async fn exchange(
+        &self,
+        way: Mint,
+        assertion: &Secret,
+        principal_arn: &str,
+    ) -> Result<Obtained, ProviderError> {
         match way {
             Mint::Gateway => {
                 let seconds = self.ladder.seconds();
@@ -104,7 +120,7 @@ impl TencentIdentityCenter {
                     seconds,
                 };
                 self.gateway
-                    .mint(&assertion, wanted)
+                    .mint(assertion, wanted)
                     .await
                     .map_err(|error| self.ladder.judge(error, seconds, &self.role_arn))
             }
@@ -114,12 +130,23 @@ impl TencentIdentityCenter {
                     role_arn: &self.role_arn,
                     session_name: &self.settings.session_name,
                 };
-                self.sts.mint(&assertion, wanted, &self.ladder).await
+                self.sts.mint(assertion, wanted, &self.ladder).await
             }
         }
     }
 
-    async fn assertion(&self, session: &Session) -> Result<crate::secret::Secret, ProviderError> {
+    fn site(&self, way: Mint) -> CallSite {
+        match way {
+            Mint::Gateway => CallSite {
+                endpoint: self.gateway.host().to_owned(),
+                action: "AssumeRoleWithSAML",
+                budget: Some(Arc::clone(&self.budget)),
+            },
+            Mint::Sts => self.sts.mint_call(),
+        }
+    }
+
+    async fn assertion(&self, session: &Session) -> Result<Secret, ProviderError> {
         let configuration = self.configuration(session).await?;
         let result = self
             .gateway
@@ -176,6 +203,34 @@ fn is_worth_the_other_way(class: Class) -> bool {
     }
 }
 
+/// Both ways failed: the one that leaves something to do decides what happens next.
+fn both(first: ProviderError, other: ProviderError) -> ProviderError {
+    if other.class == Class::NeedsLogin {
+        return other;
+    }
+    let message = format!("{}; and the other way: {}", first.message, other.message);
+    let telling = if hope(other.class) > hope(first.class) {
+        other
+    } else {
+        first
+    };
+    ProviderError { message, ..telling }
+}
+
+/// How much another try promises.
+fn hope(class: Class) -> u8 {
+    match class {
+        Class::NeedsLogin | Class::Final => 0,
+        Class::SourceUnavailable => 1,
+        Class::Transient => 2,
+        // Wherever it was said, it is not to be passed over.
+        Class::Throttled { .. } => 3,
+        Class::StaleSource => 4,
+        // Learned already: the next try goes another way.
+        Class::Clock { .. } | Class::DurationTooLong => 5,
+    }
+}
+
 impl Provider for TencentIdentityCenter {
     fn provide(&self) -> BoxFuture<'_, Result<Obtained, ProviderError>> {
         Box::pin(with_session(&*self.login, |session| self.attempt(session)))
@@ -186,14 +241,7 @@ impl Provider for TencentIdentityCenter {
     }
 
     fn mint_call(&self) -> CallSite {
-        match self.settings.portal.mint {
-            Mint::Gateway => CallSite {
-                endpoint: self.gateway.host().to_owned(),
-                action: "AssumeRoleWithSAML",
-                budget: Some(Arc::clone(&self.budget)),
-            },
-            Mint::Sts => self.sts.mint_call(),
-        }
+        self.site(self.settings.portal.mint)
     }
 
     fn identity_call(&self) -> CallSite {
@@ -206,5 +254,29 @@ impl Provider for TencentIdentityCenter {
 
     fn watched_files(&self) -> Vec<PathBuf> {
         self.sts.watched_files()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, ProviderError, both};
+
+    #[test]
+    fn of_two_failures_the_one_worth_another_try_decides() {
+        let throttled = Class::Throttled { retry_after: None };
+        for (first, other, expected) in [
+            (Class::Final, Class::DurationTooLong, Class::DurationTooLong),
+            (Class::Final, throttled, throttled),
+            (Class::Final, Class::Transient, Class::Transient),
+            (Class::Transient, Class::Final, Class::Transient),
+            (Class::StaleSource, Class::Final, Class::StaleSource),
+            (Class::Transient, Class::NeedsLogin, Class::NeedsLogin),
+            (Class::Final, Class::Final, Class::Final),
+        ] {
+            let error = |class, text: &str| ProviderError::new(class, text);
+            let told = both(error(first, "one"), error(other, "two"));
+            assert_eq!(told.class, expected, "{first:?} {other:?}");
+            assert!(told.message.contains("two"), "{}", told.message);
+        }
     }
 }

@@ -1,7 +1,12 @@
 //! One call of a portal: JSON out, JSON in, nothing signed.
+//!
+//! Promise: only the service's own words refuse anything. A page without any (a relay's, the
+//! sign-in page of a network, a redirect) is no answer, whatever its status, and passes; 401 alone
+//! is a word by itself.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -9,8 +14,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::{BootTime, Clock};
+use crate::credentials::Cloud;
+use crate::provider::CallSite;
 use crate::provider::error::{Class, ProviderError, foreign};
-use crate::provider::service::answer::parse;
+use crate::provider::meter::Meter;
+use crate::provider::service::answer::{parse, strange};
 use crate::provider::service::request::{Carries, body_of, host_of, set, without};
 use crate::provider::upstream::{Answer, Call, HttpClient, WipedBuffer};
 use crate::secret::Secret;
@@ -20,8 +28,12 @@ const ACCESS_TOKEN: HeaderName = HeaderName::from_static("access-token");
 
 /// One host of a portal.
 pub(super) struct Endpoint {
+    cloud: Cloud,
     client: Arc<HttpClient>,
     clock: Arc<dyn Clock>,
+    meter: Meter,
+    /// What calls of each action count against. Kept, as a throttle that is forgotten is none.
+    sites: Mutex<BTreeMap<&'static str, CallSite>>,
     url: String,
     host: String,
 }
@@ -41,11 +53,27 @@ pub(super) struct Words {
     pub(super) request_id: Option<String>,
 }
 
+impl Words {
+    /// Whether the service said nothing at all.
+    pub(super) fn are_none(&self) -> bool {
+        self.code.is_empty() && self.message.is_empty()
+    }
+}
+
 impl Endpoint {
-    pub(super) fn new(client: Arc<HttpClient>, clock: Arc<dyn Clock>, url: &str) -> Self {
+    pub(super) fn new(
+        cloud: Cloud,
+        url: &str,
+        client: &Arc<HttpClient>,
+        clock: &Arc<dyn Clock>,
+        meter: &Meter,
+    ) -> Self {
         Self {
-            client,
-            clock,
+            cloud,
+            client: Arc::clone(client),
+            clock: Arc::clone(clock),
+            meter: meter.clone(),
+            sites: Mutex::default(),
             host: host_of(url),
             url: url.trim_end_matches('/').to_owned(),
         }
@@ -58,6 +86,20 @@ impl Endpoint {
 
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.clock
+    }
+
+    /// Makes one call that no refresher accounts for: within the budget of its action, and counted.
+    pub(super) async fn counted<T>(
+        &self,
+        action: &'static str,
+        call: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let site = {
+            let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+            let site = || self.meter.site(self.cloud, &self.host, action);
+            sites.entry(action).or_insert_with(site).clone()
+        };
+        self.meter.call(&site, call).await
     }
 
     /// Sends JSON. `confidential` are the secrets in it, so that the buffer is large enough.
@@ -120,54 +162,50 @@ impl Endpoint {
         )
     }
 
-    /// A refusal with its sentence. Final, unless the status or the code says that it is not for
-    /// good; whether it is the session that is refused, the caller knows.
+    /// What an answer that is no success means: a refusal of this class, in the service's own
+    /// words, or no answer at all where there is none.
     pub(super) fn refused(
         &self,
         call: &str,
         received: &Received,
         words: &Words,
+        class: Class,
         secrets: &[&Secret],
     ) -> ProviderError {
         let answer = &received.answer;
+        if words.are_none() && !matches!(answer.status, 401 | 429) {
+            return self.unusable(call, &strange(answer.status));
+        }
         let secrets: Vec<&str> = secrets.iter().map(|it| it.expose()).collect();
         let code = foreign(&without(&words.code, &secrets));
         let message = foreign(&without(&words.message, &secrets));
         let mut sentence = format!("{} refused {call}", self.host);
-        for part in [&code, &message] {
-            if !part.is_empty() {
+        let repeats_the_code = message.starts_with(&code);
+        for part in [Some(&code).filter(|_| !repeats_the_code), Some(&message)] {
+            if let Some(part) = part.filter(|part| !part.is_empty()) {
                 sentence.push_str(": ");
                 sentence.push_str(part.trim_end_matches(['.', ' ']));
             }
         }
-        if code.is_empty() && message.is_empty() {
+        if words.are_none() {
             sentence = format!("{sentence} (HTTP status {})", answer.status);
         }
+        let class = match answer.status {
+            429 => Class::Throttled {
+                retry_after: answer.retry_after,
+            },
+            // A server in trouble does not decide anything for good.
+            500.. if class == Class::Final => Class::Transient,
+            _ => class,
+        };
         ProviderError {
-            class: class_of(answer, &words.code),
+            class,
             message: sentence,
             code: (!code.is_empty()).then_some(code),
             request_id: words.request_id.as_deref().map(foreign),
             sent: true,
             cause: None,
         }
-    }
-}
-
-/// Source of the codes: the gateways' error pages of both clouds; `IIC.1006` is a conflict that
-/// asks for another try.
-fn class_of(answer: &Answer, code: &str) -> Class {
-    let throttled = code.starts_with("RequestLimitExceeded") || code == "APIGW.0308";
-    if throttled || answer.status == 429 {
-        return Class::Throttled {
-            retry_after: answer.retry_after,
-        };
-    }
-    let passing = code == "IIC.1006" || code.starts_with("InternalError");
-    if answer.status >= 500 || passing {
-        Class::Transient
-    } else {
-        Class::Final
     }
 }
 

@@ -84,13 +84,19 @@ pub(in crate::provider) fn obtained(
 
 /// Why an answer with this status and no word of the service is none.
 pub(in crate::provider) fn unexpected(status: u16) -> Trouble {
-    let reason = match status {
+    Trouble::Unusable {
+        reason: strange(status),
+    }
+}
+
+/// The same, as a sentence.
+pub(in crate::provider) fn strange(status: u16) -> String {
+    match status {
         300..=399 => format!(
             "it redirects (HTTP status {status}), which is never followed; check `endpoint`"
         ),
         _ => format!("it has HTTP status {status}"),
-    };
-    Trouble::Unusable { reason }
+    }
 }
 
 /// RFC 3339, rounded down to the second.

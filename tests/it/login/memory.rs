@@ -8,6 +8,7 @@ use credvend::config;
 use credvend::emulator::{Decision, Rules};
 use credvend::login::{Shelf, Stage};
 use credvend::observe::audit::Peer;
+use credvend::provider::error::Class;
 use tokio::sync::Notify;
 
 use super::setup::{Parts, World, ended};
@@ -124,7 +125,7 @@ async fn a_torn_document_is_told_and_dropped() {
 }
 
 #[tokio::test]
-async fn a_session_past_its_end_is_not_carried_on() {
+async fn a_session_past_its_end_by_our_clock_is_carried_on_until_the_cloud_refuses_it() {
     let world = World::start();
     world.cloud.state.with_portal(|portal| {
         portal.rules = Rules {
@@ -138,6 +139,9 @@ async fn a_session_past_its_end_is_not_carried_on() {
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let next = carried_over(&shelf);
     let parts = world.parts_with(&world.huawei(MEMORY), Arc::clone(&next));
+    assert_eq!(parts.corp().overview().state, "overdue");
+    let refused = parts.obtain("a-read").await.unwrap_err();
+    assert_eq!(refused.class, Class::NeedsLogin);
     assert_eq!(parts.corp().overview().state, "needs-login");
     assert!(!text(&next).contains(&token));
     assert!(text(&next).contains("\"client\":{"), "registered still");

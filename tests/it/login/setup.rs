@@ -128,7 +128,8 @@ impl World {
             config.keys.clone(),
             config.limits.clone(),
             Arc::new(|name| panic!("nobody signs with role `{name}` here")),
-        );
+        )
+        .counting_in(Arc::clone(&metrics));
         let found_in = Arc::clone(&logins);
         context.set_logins(Arc::new(move |name| Some(found_in.holder(name))));
         logins.apply(&config);

@@ -95,13 +95,17 @@ async fn the_probe_tells_an_ended_session_from_a_refused_role() {
     let fault = Fault {
         action: Some("gen_saml_response".into()),
         code: Some("ResourceNotFound.Role".into()),
-        times: Some(2),
         ..Fault::new(FaultKind::ErrorCode)
     };
     world.cloud.state.push_fault(fault).unwrap();
     let error = parts.obtain("app").await.unwrap_err();
     assert_eq!(error.class, Class::Final, "{error}");
     assert_eq!(parts.corp().overview().state, "signed-in");
+    assert_eq!(
+        calls(&world, "gen_saml_response"),
+        1,
+        "there is no other way to an assertion"
+    );
 
     world.cloud.state.with_portal(Portal::end_sessions);
     let error = parts.obtain("app").await.unwrap_err();
@@ -199,4 +203,126 @@ async fn the_state_and_the_token_are_nowhere_but_where_they_belong() {
     for secret in [state, token, secret] {
         assert!(!told.contains(&secret), "found in {told}");
     }
+}
+
+/// One role that asks for no more than it may.
+fn app(world: &World, more: &str) -> String {
+    world
+        .tencent(more)
+        .replace("account-id", "duration = \"1h\"\naccount-id")
+}
+
+#[tokio::test]
+async fn a_page_of_somebody_on_the_way_ends_no_session() {
+    let world = World::start();
+    let config = app(&world, "");
+    let parts = world.parts(&config);
+    world.sign_in(&parts).await;
+    for status in [302, 403, 404, 502] {
+        let fault = Fault {
+            forever: true,
+            ..Fault::status(status)
+        };
+        world.cloud.state.push_fault(fault).unwrap();
+        let error = parts.obtain("app").await.unwrap_err();
+        assert_eq!(error.class, Class::Transient, "{status}: {error}");
+        assert!(error.message.contains("no usable answer"), "{error}");
+        world.cloud.state.clear_faults();
+        assert_eq!(parts.corp().overview().state, "signed-in", "{status}");
+    }
+    parts.obtain("app").await.unwrap();
+    world.parts(&config).obtain("app").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_probe_that_gets_no_answer_tells_nothing_of_the_session() {
+    let world = World::start();
+    let parts = world.parts(&app(&world, ""));
+    world.sign_in(&parts).await;
+    let refused = Fault::error("AuthFailure.LoginToken", "no").on_action("gen_saml_response");
+    world.cloud.state.push_fault(refused).unwrap();
+    let away = Fault::status(503).on_action("verify_login_skey");
+    world.cloud.state.push_fault(away).unwrap();
+    let error = parts.obtain("app").await.unwrap_err();
+    assert_eq!(error.class, Class::Transient, "{error}");
+    assert_eq!(parts.corp().overview().state, "signed-in");
+    parts.obtain("app").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_approval_survives_a_probe_that_fails() {
+    let world = World::start();
+    let parts = world.parts(&app(&world, ""));
+    let fault = Fault::status(503).on_action("verify_login_skey");
+    world.cloud.state.push_fault(fault).unwrap();
+    world.sign_in(&parts).await;
+    assert!(world.cloud.state.faults().is_empty(), "it struck");
+    parts.obtain("app").await.unwrap();
+}
+
+#[tokio::test]
+async fn where_both_ways_fail_the_one_that_asks_for_another_try_decides() {
+    let world = World::start();
+    let parts = world.parts(&app(&world, ""));
+    world.sign_in(&parts).await;
+    let refused =
+        Fault::error("InvalidParameter.ParamError", "").on_action("assume_role_with_saml");
+    world.cloud.state.push_fault(refused).unwrap();
+    let busy = Fault::error("RequestLimitExceeded", "").on_action("AssumeRoleWithSAML");
+    world.cloud.state.push_fault(busy).unwrap();
+    let error = parts.obtain("app").await.unwrap_err();
+    assert!(matches!(error.class, Class::Throttled { .. }), "{error:?}");
+    assert!(error.message.contains("and the other way"), "{error}");
+}
+
+#[tokio::test]
+async fn every_call_to_the_portal_is_counted() {
+    let world = World::start();
+    let parts = world.parts(&app(&world, ""));
+    world.sign_in(&parts).await;
+    parts.corp().list().await.unwrap();
+    let refused =
+        Fault::error("InvalidParameter.ParamError", "").on_action("assume_role_with_saml");
+    world.cloud.state.push_fault(refused).unwrap();
+    parts.obtain("app").await.unwrap();
+    let text = parts.metrics.encode().unwrap();
+    let counted = |action: &str, result: &str| {
+        let labels = format!("action=\"{action}\",result=\"{result}\"}}");
+        let line = text.lines().find(|line| {
+            line.starts_with("credvend_upstream_calls_total") && line.contains(&labels)
+        });
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
+    };
+    for (action, count) in [
+        ("check_login_state", 1),
+        ("list_accounts", 1),
+        ("gen_saml_response", 2),
+        ("AssumeRoleWithSAML", 1),
+    ] {
+        assert_eq!(counted(action, "success"), Some(count), "{action}\n{text}");
+    }
+    assert!(counted("verify_login_skey", "success") >= Some(1));
+    assert_eq!(
+        counted("assume_role_with_saml", "refused"),
+        None,
+        "whoever asks for the role accounts for minting it"
+    );
+}
+
+#[tokio::test]
+async fn a_profile_that_was_mended_is_no_trouble_any_more() {
+    let world = World::start();
+    let path = world.write("default.credential", "{torn");
+    let more = format!("adopt-tccli-profile = \"{}\"", path.display());
+    let parts = world.parts(&app(&world, &more));
+    let trouble = parts.corp().overview().trouble.unwrap();
+    assert!(trouble.contains("not a profile"), "{trouble}");
+    world.write(
+        "default.credential",
+        r#"{"type": "sso", "sso": {"token": "t", "zoneId": "z", "site": "cn", "expiresAt": 4000000000}}"#,
+    );
+    let name = tokio::time::timeout(Duration::from_secs(20), parts.logins.changed()).await;
+    assert_eq!(name.unwrap().as_str(), "corp");
+    assert_eq!(parts.corp().overview().trouble, None);
+    assert!(!world.state_directory().exists(), "and it is not kept here");
 }

@@ -1,5 +1,7 @@
 //! The real program: a daemon, `credvend login` in front of it, and the emulator behind.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -134,6 +136,13 @@ async fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart(
     })
     .await;
 
+    // Whoever gives up after the approval hears that it came.
+    let socket = world.dir.path().join("admin.sock");
+    let answer = post(&socket, "login-cancel", r#"{"login":"corp"}"#);
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["state"], "signed-in", "{body}");
+
     let toml = run(&mut credvend(&[
         "--config", config, "login", "corp", "--list", "--toml",
     ]));
@@ -162,6 +171,23 @@ async fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart(
     assert_eq!(roles_fresh(config), 5, "what is held is served on");
     let get = run(&mut credvend(&["--config", config, "get", "c-read"]));
     assert_eq!(get.code, Some(0), "{}", get.stderr);
+}
+
+/// What the admin socket answers.
+fn post(socket: &std::path::Path, operation: &str, body: &str) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    let head = format!(
+        "POST /admin/v1/{operation} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream
+        .write_all(format!("{head}{body}").as_bytes())
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 fn now() -> credvend::clock::BootTime {

@@ -168,6 +168,30 @@ async fn a_program_that_others_can_change_is_not_run() {
 }
 
 #[tokio::test]
+async fn a_program_that_others_can_put_another_in_place_of_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let path = inner.join("program");
+    std::fs::write(&path, "#!/bin/sh\necho ran\n").unwrap();
+    let mode = std::fs::Permissions::from_mode;
+    std::fs::set_permissions(&path, mode(0o755)).unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for way in [&path, &link] {
+        let argv = vec![way.display().to_string()];
+        std::fs::set_permissions(&inner, mode(0o755)).unwrap();
+        let output = Program::new(argv.clone()).run().await.unwrap();
+        assert_eq!(output.as_ref(), b"ran\n");
+        std::fs::set_permissions(&inner, mode(0o777)).unwrap();
+        let error = failure_of(argv).await;
+        assert_eq!(error.class, Class::Final);
+        assert!(error.message.contains("is not run: directory"), "{error}");
+        assert!(error.message.contains("chmod go-w"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_run_is_a_final_failure() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("text");

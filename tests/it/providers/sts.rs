@@ -497,6 +497,9 @@ async fn the_cloud_is_asked_whose_keys_these_are() {
         Reply::ok(identity),
         Reply::ok(json!({"Response": {"AccountId": CANARY}})),
         Reply::ok(refusal("AuthFailure.TokenFailure", "")),
+        Reply::ok(refusal("AuthFailure.SecretIdNotFound", "")),
+        Reply::ok(refusal("AuthFailure.InvalidSecretId", "")),
+        Reply::ok(refusal("AuthFailure.SignatureFailure", "")),
     ])
     .await;
     let setup = Setup::new();
@@ -534,6 +537,12 @@ async fn the_cloud_is_asked_whose_keys_these_are() {
     );
     let error = provider.identify(&keys).await.unwrap_err();
     assert_eq!(error.class, TRANSIENT, "there is no source to refresh");
+    for unknown in ["SecretIdNotFound", "InvalidSecretId"] {
+        let error = provider.identify(&keys).await.unwrap_err();
+        assert_eq!(error.class, TRANSIENT, "not known everywhere: {unknown}");
+    }
+    let error = provider.identify(&keys).await.unwrap_err();
+    assert_eq!(error.class, Class::Final);
 }
 
 #[tokio::test]

@@ -25,7 +25,38 @@ pub fn check(directory: &Path, own: u32) -> Result<PathBuf, UnsafeDirectory> {
     walk(directory, own, false)
 }
 
-/// The same, making directories that are missing (mode 0755): parents of sockets live in `/run`,
+/// Checks the way to a file that is to be run or believed; whether the file itself may be, its owner
+/// and mode tell. Returns where it really is. A symlink to a file may be ours as well as root's:
+/// what it leads to is checked like what it stands for.
+pub fn check_file(file: &Path, own: u32) -> Result<PathBuf, UnsafeDirectory> {
+    let mut at = file.to_owned();
+    for _ in 0..=MOST_LINKS {
+        let shown = at.display();
+        let (Some(parent), Some(name)) = (at.parent(), at.file_name()) else {
+            return Err(UnsafeDirectory(format!("`{shown}` is not a file")));
+        };
+        let real = check(parent, own)?.join(name);
+        let found = fs::symlink_metadata(&real)
+            .map_err(|error| UnsafeDirectory(format!("`{shown}` cannot be examined: {error}")))?;
+        if !found.is_symlink() {
+            return Ok(real);
+        }
+        if found.uid() != 0 && found.uid() != own {
+            return Err(UnsafeDirectory(format!(
+                "`{shown}` is a symlink of uid {}, who could point it elsewhere",
+                found.uid()
+            )));
+        }
+        let target = fs::read_link(&real).map_err(|error| unreadable(&real, &error))?;
+        at = real.parent().unwrap_or_else(|| Path::new("/")).join(target);
+    }
+    Err(UnsafeDirectory(format!(
+        "`{}` leads round in circles",
+        file.display()
+    )))
+}
+
+/// As [`check`], making directories that are missing (mode 0755): parents of sockets live in `/run`,
 /// which is empty after each boot.
 pub fn ensure(directory: &Path, own: u32) -> Result<PathBuf, UnsafeDirectory> {
     walk(directory, own, true)
@@ -156,7 +187,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
-    use super::{check, ensure};
+    use super::{check, check_file, ensure};
     use crate::listener::tests::support::skipped;
 
     fn own() -> u32 {
@@ -227,5 +258,26 @@ mod tests {
         assert!(check(&real, 1234).is_ok(), "our own");
         let text = check(&real, 0).unwrap_err().to_string();
         assert!(text.contains("belongs to uid 1234"), "{text}");
+    }
+
+    #[test]
+    fn the_way_to_a_file_is_checked_through_its_symlinks() {
+        let base = tempfile::tempdir().unwrap();
+        let inner = base.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        let file = inner.join("tool");
+        fs::write(&file, "").unwrap();
+        let link = base.path().join("link");
+        symlink("inner/tool", &link).unwrap();
+        symlink("loop", base.path().join("loop")).unwrap();
+        assert_eq!(check_file(&file, own()).unwrap(), file);
+        assert_eq!(check_file(&link, own()).unwrap(), file, "our own symlink");
+        let complaint = |path: &std::path::Path| check_file(path, own()).unwrap_err().to_string();
+        assert!(complaint(&base.path().join("loop")).contains("in circles"));
+        assert!(complaint(&inner.join("none")).contains("cannot be examined"));
+        set_mode(&inner, 0o777);
+        for path in [&file, &link] {
+            assert!(complaint(path).contains("can be written by others"));
+        }
     }
 }

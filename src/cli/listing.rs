@@ -1,0 +1,162 @@
+//! What is behind a login, as a table and as roles to paste.
+
+use std::collections::BTreeSet;
+
+use super::output;
+use crate::admin::api::{ListedAccount, LoginListing};
+
+/// For people.
+pub(super) fn as_table(listing: &LoginListing) -> String {
+    let mut rows = vec![["ACCOUNT", "NAME", "PERMISSION SET", "DESCRIPTION"].map(str::to_owned)];
+    for account in &listing.accounts {
+        if account.permission_sets.is_empty() {
+            let none = "(none)".to_owned();
+            rows.push([
+                account.id.clone(),
+                account.name.clone(),
+                none,
+                String::new(),
+            ]);
+        }
+        for set in &account.permission_sets {
+            rows.push([
+                account.id.clone(),
+                account.name.clone(),
+                set.name.clone(),
+                set.description.clone(),
+            ]);
+        }
+    }
+    // Foreign names must not break a table or steer a terminal.
+    let safe = |cell: String| output::printable(&cell).replace('\n', " ");
+    let rows: Vec<[String; 4]> = rows.into_iter().map(|row| row.map(safe)).collect();
+    let mut widths = [0; 4];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            output::append(&mut line, format_args!("{cell:width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Roles ready to paste, each with a name made of the account's and the permission set's.
+pub(super) fn as_toml(listing: &LoginListing) -> String {
+    let mut taken = BTreeSet::new();
+    let mut text = String::new();
+    for account in &listing.accounts {
+        for set in &account.permission_sets {
+            let name = unused_name(account, &set.name, &mut taken);
+            let kind = output::printable(&listing.provider);
+            output::append(
+                &mut text,
+                format_args!(
+                    "[role.{name}.provider.{kind}]\nlogin = {}\naccount-id = {}\n\
+                     permission-set = {}\n\n",
+                    quoted(&listing.login),
+                    quoted(&account.id),
+                    quoted(&set.name)
+                ),
+            );
+        }
+    }
+    text
+}
+
+/// A name that TOML takes without quotes, and that is a role's name.
+fn unused_name(account: &ListedAccount, set: &str, taken: &mut BTreeSet<String>) -> String {
+    let from = if account.name.is_empty() {
+        &account.id
+    } else {
+        &account.name
+    };
+    let plain: String = format!("{from}-{set}")
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let words: Vec<&str> = plain.split('-').filter(|word| !word.is_empty()).collect();
+    let plain: String = words.join("-").chars().take(56).collect();
+    let plain = if plain.is_empty() {
+        "role".to_owned()
+    } else {
+        plain
+    };
+    let mut name = plain.clone();
+    let mut count = 1;
+    while !taken.insert(name.clone()) {
+        count += 1;
+        name = format!("{plain}-{count}");
+    }
+    name
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::api::ListedPermissionSet;
+
+    fn listing() -> LoginListing {
+        let set = |name: &str| ListedPermissionSet {
+            name: name.into(),
+            description: "may\u{1b}[2J read".into(),
+        };
+        LoginListing {
+            version: 1,
+            login: "corp".into(),
+            provider: "huawei-identity-center".into(),
+            accounts: vec![
+                ListedAccount {
+                    id: "0001".into(),
+                    name: "Dev \"Team\"".into(),
+                    permission_sets: vec![set("Admin"), set("admin")],
+                },
+                ListedAccount {
+                    id: "0002".into(),
+                    name: String::new(),
+                    permission_sets: vec![],
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn the_list_is_aligned_and_steers_nothing() {
+        assert_eq!(
+            as_table(&listing()),
+            "ACCOUNT  NAME        PERMISSION SET  DESCRIPTION\n\
+             0001     Dev \"Team\"  Admin           may\\u{1b}[2J read\n\
+             0001     Dev \"Team\"  admin           may\\u{1b}[2J read\n\
+             0002                 (none)\n"
+        );
+    }
+
+    #[test]
+    fn what_is_to_be_pasted_is_toml_with_names_of_its_own() {
+        let text = as_toml(&listing());
+        let parsed: toml::Table = text.parse().unwrap();
+        let roles = parsed["role"].as_table().unwrap();
+        let names: Vec<&str> = roles.keys().map(String::as_str).collect();
+        assert_eq!(names, ["dev-team-admin", "dev-team-admin-2"]);
+        let provider = &roles["dev-team-admin-2"]["provider"]["huawei-identity-center"];
+        assert_eq!(provider["permission-set"].as_str(), Some("admin"));
+        assert_eq!(provider["account-id"].as_str(), Some("0001"));
+    }
+}
