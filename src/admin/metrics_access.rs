@@ -7,7 +7,10 @@ use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 
-use crate::admin::metrics_server::{Page, error};
+use super::connections::Visitor as AtTheDoor;
+use super::denials::Denials;
+use super::metrics_server::{Page, error};
+use super::places::Guest;
 use crate::clock::Clock;
 use crate::config::model::{Address, Allow, Metrics};
 use crate::listener::access::{Admission, Identity};
@@ -15,34 +18,39 @@ use crate::listener::guard::{self, Head, Rules};
 use crate::listener::host::Hosts;
 use crate::listener::sock_diag::SockDiag;
 use crate::listener::token::Token;
-use crate::name::Name;
-use crate::observe::audit::{Audit, Denial};
-use crate::observe::metrics::{DeniedLabels, Metrics as Counters};
-
-/// The name of this address in metrics and audit events; no listener may have it.
-const NAME: &str = "metrics";
+use crate::observe::audit::Peer;
 
 /// The rules of one metrics address.
 #[derive(Debug)]
-pub(super) struct MetricsAccess {
-    address: SocketAddr,
+pub struct MetricsAccess {
     hosts: Hosts,
     admission: Admission,
     token: Option<Token>,
     kernel: Mutex<SockDiag>,
-    name: Name,
-    counters: Arc<Counters>,
-    audit: Arc<Audit>,
+    denials: Denials,
+    own: u32,
+}
+
+/// The other end of a connection, and our own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor {
+    identity: Identity,
+    server: SocketAddr,
+}
+
+impl AtTheDoor for Visitor {
+    fn peer(&self) -> Peer {
+        self.identity.peer()
+    }
 }
 
 impl MetricsAccess {
     /// # Errors
     /// A sentence on a token that cannot be had.
-    pub(super) fn new(
+    pub fn new(
         settings: &Metrics,
         clock: Arc<dyn Clock>,
-        counters: Arc<Counters>,
-        audit: Arc<Audit>,
+        denials: Denials,
     ) -> Result<Self, String> {
         // Unlike a listener's, this default is any local peer: nothing here vends.
         let allow = settings.allow.as_ref().unwrap_or(&Allow::AnyLocal);
@@ -55,25 +63,53 @@ impl MetricsAccess {
             .transpose()
             .map_err(|error| error.to_string())?;
         Ok(Self {
-            address: settings.address,
             hosts: Hosts::at(settings.address, &[], &settings.hosts),
             admission: Admission::new(Some(allow), &address, own),
             token,
             kernel: Mutex::default(),
-            name: NAME.parse().expect("a name"),
-            counters,
-            audit,
+            denials,
+            own,
         })
     }
 
+    pub(super) fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    /// Who made a connection. To be asked right after it was accepted: a client that has gone
+    /// away cannot be told from one that never was. `server` is our end of it, which a wildcard
+    /// address is not.
+    pub(super) fn identify(&self, client: SocketAddr, server: SocketAddr) -> Visitor {
+        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = match kernel.owner(client, server) {
+            Ok(Some(uid)) => Identity::Known {
+                uid,
+                gid: None,
+                pid: None,
+            },
+            Ok(None) => Identity::NoSuchSocket,
+            Err(_) => Identity::NoAnswer,
+        };
+        Visitor { identity, server }
+    }
+
+    /// Whose place a connection takes.
+    pub(super) fn guest(&self, visitor: &Visitor) -> Guest {
+        match visitor.identity.uid() {
+            Some(uid) if uid == 0 || uid == self.own => Guest::Operator,
+            uid => Guest::Stranger(uid),
+        }
+    }
+
     /// Lets a request in, or says why not.
-    pub(super) fn check(&self, peer: SocketAddr, head: &Parts) -> Result<(), Page> {
+    pub(super) fn check(&self, visitor: &Visitor, head: &Parts) -> Result<(), Page> {
+        let peer = visitor.peer();
         let head_of_request = Head {
             method: &head.method,
             uri: &head.uri,
             headers: &head.headers,
             ambiguous_length: false,
-            local: Some(self.address.ip()),
+            local: Some(visitor.server.ip()),
         };
         let rules = Rules {
             hosts: &self.hosts,
@@ -82,54 +118,44 @@ impl MetricsAccess {
         };
         if let Err(violation) = guard::check(head_of_request, rules) {
             let status = violation.status();
-            self.denied(violation.reason(), Identity::NotAsked);
+            self.denials.note(violation.reason(), &peer);
             return Err(error(status, violation.reason(), &violation.to_string()));
         }
-        let mut identity = Identity::NotAsked;
-        if self.admission.needs_identity() {
-            identity = self.ask_kernel(peer);
-            if !self.admission.admits(identity) {
-                self.denied("peer", identity);
-                let message = "this user is not in `allow` of [metrics]";
-                return Err(error(StatusCode::FORBIDDEN, "not-allowed", message));
-            }
+        if !self.admission.admits(visitor.identity) {
+            self.denials.note("peer", &peer);
+            let message = not_allowed(visitor.identity);
+            return Err(error(StatusCode::FORBIDDEN, "not-allowed", &message));
         }
         match &self.token {
             Some(token) if !presents(token, head) => {
-                self.denied("token", identity);
+                self.denials.note("token", &peer);
                 let message = "this address needs its token in the `Authorization` header";
                 Err(error(StatusCode::UNAUTHORIZED, "token", message))
             }
             Some(_) | None => Ok(()),
         }
     }
+}
 
-    fn denied(&self, reason: &'static str, identity: Identity) {
-        let labels = DeniedLabels {
-            listener: NAME.to_owned(),
-            reason: reason.to_owned(),
-        };
-        self.counters.denied.get_or_create(&labels).inc();
-        self.audit.denied(Denial {
-            listener: &self.name,
-            protocol: NAME,
-            peer: &identity.peer(),
-            reason,
-        });
-    }
-
-    fn ask_kernel(&self, peer: SocketAddr) -> Identity {
-        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        match kernel.owner(peer, self.address) {
-            Ok(Some(uid)) => Identity::Known {
-                uid,
-                gid: None,
-                pid: None,
-            },
-            Ok(None) => Identity::NoSuchSocket,
-            Err(_) => Identity::NoAnswer,
+/// Who that is, and which setting would let them in.
+fn not_allowed(identity: Identity) -> String {
+    let why = match identity {
+        Identity::Known { uid, .. } => {
+            return format!(
+                "uid {uid} is not allowed to read the metrics address: add it to \
+                 allow = {{ users = [...] }} of [metrics]"
+            );
         }
-    }
+        Identity::NoSuchSocket | Identity::NotAsked => {
+            "the kernel knows no local socket at the other end of this connection (another host \
+             or network namespace, or closed already)"
+        }
+        Identity::NoAnswer => {
+            "the kernel does not say who is at the other end of this connection (sock_diag gives \
+             no answer)"
+        }
+    };
+    format!("{why}, and allow of [metrics] names who may ask: \"any-local\" there lets it in")
 }
 
 /// As `Authorization: TOKEN`, or with the word `Bearer` that Prometheus puts before it.

@@ -26,7 +26,6 @@ pub mod fdstore;
 mod files;
 mod hardening;
 mod left;
-mod metrics_access;
 pub mod notify;
 mod operations;
 mod parts;

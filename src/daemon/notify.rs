@@ -188,8 +188,7 @@ impl ServiceManager {
             let (mut ours, theirs) = UnixStream::pair()?;
             sd_notify::notify_with_fds(&[NotifyState::Custom("BARRIER=1")], &[theirs.as_fd()])?;
             drop(theirs);
-            ours.read(&mut [0]).await?;
-            Ok(())
+            ours.read(&mut [0]).await.map(drop)
         };
         tokio::time::timeout(SETTLE, settled)
             .await

@@ -46,6 +46,7 @@ impl Operations for Operator {
                 .collect(),
             listeners: self.0.listener_states(),
             logins: self.0.login_states(),
+            sinks: self.0.sinks.states(),
             notes: self.0.notes(),
         }
     }

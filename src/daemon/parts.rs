@@ -18,7 +18,7 @@ use super::sinks::Sinks;
 use super::status_line::{RoleWord, status_line};
 use super::surfaces::Surfaces;
 use crate::admin::api::ListenerStatus;
-use crate::admin::metrics_server::Health;
+use crate::admin::health::Health;
 use crate::clock::{Clock, SystemClock};
 use crate::config::model::{Config, Principals};
 use crate::listener::{Context, DataPlane, Ended, MetadataTokens, State};

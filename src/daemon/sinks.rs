@@ -10,6 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::roles::Roles;
+use crate::admin::api::SinkStatus;
 use crate::clock::Clock;
 use crate::config::model::{Config, Sink};
 use crate::name::Name;
@@ -102,6 +103,20 @@ impl Sinks {
         let mut left: Vec<String> = asked.join_all().await.into_iter().flatten().collect();
         left.sort_unstable();
         left
+    }
+
+    /// Each sink, in the order of their names.
+    #[must_use]
+    pub(super) fn states(&self) -> Vec<SinkStatus> {
+        let state = |sink: &Sink| SinkStatus {
+            name: sink.name.to_string(),
+            kind: sink.kind.as_str().to_owned(),
+            role: sink.role.to_string(),
+            path: sink.path.display().to_string(),
+            error: self.notes.of(&sink.name),
+        };
+        let running = lock(&self.running);
+        running.values().map(|it| state(&it.config)).collect()
     }
 
     /// One sentence per sink that cannot be written.

@@ -18,6 +18,13 @@ impl Notes {
         notes.iter().map(sentence).collect()
     }
 
+    /// What is wrong with this one.
+    #[must_use]
+    pub fn of(&self, sink: &Name) -> Option<String> {
+        let notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.get(sink).cloned()
+    }
+
     /// Forgets what was wrong.
     pub fn clear(&self, sink: &Name) {
         let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
