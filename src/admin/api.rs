@@ -20,6 +20,8 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     #[serde(default)]
     pub logins: Vec<LoginStatus>,
+    #[serde(default)]
+    pub sinks: Vec<SinkStatus>,
     /// Things worth knowing that are no failure, e.g. what an old service manager lacks.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -88,6 +90,17 @@ pub struct LoginStatus {
     pub end_is_estimate: bool,
     /// What is wrong with keeping it.
     pub trouble: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct SinkStatus {
+    pub name: String,
+    /// As in the configuration: `tccli-profile`, `json`, …
+    pub kind: String,
+    pub role: String,
+    pub path: String,
+    /// What is in the way of the file, or of the program that is told of it.
+    pub error: Option<String>,
 }
 
 /// One login to act on.

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,52 +13,66 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use super::denials::Denials;
+use super::places::{Guest, Places};
+use crate::observe::audit::Peer;
 
 /// For a head, a body, and an idle connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The longest head of a request, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
-const MOST_CONNECTIONS: usize = 64;
 /// After a failure of `accept` that is not one connection's own, e.g. no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until `stop`, then lets answers finish; idle connections close at once. `handler`
-/// gets what `accept` told about the peer with each request.
-pub(super) async fn serve<A, S, P, H, R>(
-    name: &'static str,
+/// What `accept` found out about the other end of a connection.
+pub(super) trait Visitor: Clone + Send + 'static {
+    /// As the audit log names it.
+    fn peer(&self) -> Peer;
+}
+
+/// Accepts until `stop`, then lets answers finish; idle connections close at once. A connection
+/// for which there is no place (`guest` says who comes) is closed and counted. `handler` gets
+/// what `accept` told about the peer with each request.
+pub(super) async fn serve<A, S, V, H, R>(
+    denials: &Denials,
     accept: A,
+    guest: impl Fn(&V) -> Guest,
     handler: H,
     stop: CancellationToken,
 ) where
-    A: AsyncFn() -> io::Result<(S, P)>,
+    A: AsyncFn() -> io::Result<(S, V)>,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    P: Clone + Send + 'static,
-    H: Fn(P, Request<Incoming>) -> R + Clone + Send + 'static,
+    V: Visitor,
+    H: Fn(V, Request<Incoming>) -> R + Clone + Send + 'static,
     R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let name = denials.way_in();
+    let places = Places::default();
     let graceful = GracefulShutdown::new();
     let accepting = async {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let (stream, peer) = match accept().await {
+            let (stream, visitor) = match accept().await {
                 Ok(accepted) => accepted,
+                Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
                     tracing::warn!(name, %error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
+            let Some(place) = places.take(guest(&visitor)) else {
+                denials.note("limit", &visitor.peer());
+                continue;
+            };
             let handler = handler.clone();
             let service = service_fn(move |request| {
-                let answer = handler(peer.clone(), request);
+                let answer = handler(visitor.clone(), request);
                 async { Ok::<_, Infallible>(answer.await) }
             });
             let connection = http1::Builder::new()
@@ -80,4 +93,12 @@ pub(super) async fn serve<A, S, P, H, R>(
     // The listener must be closed before the wait for what is under way.
     drop(accept);
     graceful.shutdown().await;
+}
+
+/// The client went away while it was queued.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::CONNABORTED | Errno::INTR)
+    )
 }

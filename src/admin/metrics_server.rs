@@ -1,102 +1,47 @@
-//! The metrics address: `/metrics`, `/livez`, `/readyz`.
+//! The metrics address: `/metrics`, `/livez`, `/readyz`, and for people the status at `/`.
 //!
-//! [`respond`] decides; [`serve`] is the wire around it. Who is let in is the caller's affair:
-//! `serve` asks its `guard` before anything is answered.
+//! [`respond`] decides; [`serve`] is the wire around it. Who is let in is decided before anything
+//! is answered, by [`MetricsAccess`].
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::connections;
-use crate::clock::{BootTime, Clock};
+use super::api::Status;
+use super::health::Health;
+use super::metrics_access::MetricsAccess;
+use super::{Operations, connections, status_page};
 use crate::observe::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics};
-
-/// The supervising task beats far more often; without a beat for so long it is stuck.
-pub const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
 /// An answer of this address. Boxed, so that a guard's verdict is small.
 pub type Page = Box<Response<Full<Bytes>>>;
 
-/// Whether the daemon lives (its supervising task beats) and is ready (every part it waited
-/// for at start has arrived). Ready is for good: a role that fails later is a matter for
-/// metrics, and no reason to take the daemon out of service.
-#[derive(Debug)]
-pub struct Health {
-    clock: Arc<dyn Clock>,
-    /// Milliseconds on the boot clock.
-    beat: AtomicU64,
-    missing: Mutex<BTreeSet<String>>,
-}
-
-impl Health {
-    /// Alive now, and ready once each of these parts has arrived.
-    #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, parts: impl IntoIterator<Item = String>) -> Self {
-        let health = Self {
-            clock,
-            beat: AtomicU64::new(0),
-            missing: Mutex::new(parts.into_iter().collect()),
-        };
-        health.beat();
-        health
-    }
-
-    /// For the supervising task, each time around its loop.
-    pub fn beat(&self) {
-        let now = self.clock.boot().since_boot().as_millis();
-        let now = u64::try_from(now).unwrap_or(u64::MAX);
-        self.beat.store(now, Ordering::Relaxed);
-    }
-
-    /// Whether the supervising task did not miss its beat.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        let beat = BootTime::new(Duration::from_millis(self.beat.load(Ordering::Relaxed)));
-        self.clock.boot().since(beat) <= LONGEST_SILENCE
-    }
-
-    /// This part is there, or has failed for a first time: either way it is not waited for.
-    pub fn arrived(&self, part: &str) {
-        self.parts(|missing| missing.remove(part));
-    }
-
-    /// Nothing is waited for any longer.
-    pub fn declare_ready(&self) {
-        self.parts(BTreeSet::clear);
-    }
-
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.parts(|missing| missing.is_empty())
-    }
-
-    /// What has not arrived yet, in alphabetical order.
-    #[must_use]
-    pub fn missing(&self) -> Vec<String> {
-        self.parts(|missing| missing.iter().cloned().collect())
-    }
-
-    fn parts<T>(&self, work: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
-        work(&mut self.missing.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+/// What is shown here.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub metrics: Arc<Metrics>,
+    pub health: Arc<Health>,
+    /// For its status alone.
+    pub operations: Arc<dyn Operations>,
 }
 
 /// The answer to a request that was let in.
 #[must_use]
-pub fn respond(method: &Method, path: &str, metrics: &Metrics, health: &Health) -> Page {
-    let known = matches!(path, "/metrics" | "/livez" | "/readyz");
+pub fn respond(
+    method: &Method,
+    path: &str,
+    metrics: &Metrics,
+    health: &Health,
+    status: impl FnOnce() -> Status,
+) -> Page {
+    let known = matches!(path, "/" | "/metrics" | "/livez" | "/readyz");
     if !known {
         return error(StatusCode::NOT_FOUND, "not-found", "there is nothing here");
     }
@@ -111,6 +56,7 @@ pub fn respond(method: &Method, path: &str, metrics: &Metrics, health: &Health) 
         return page;
     }
     match path {
+        "/" => status_of(&status()),
         "/metrics" => match metrics.encode() {
             Ok(text) => page(StatusCode::OK, OPEN_METRICS, text),
             Err(_) => error(
@@ -128,6 +74,13 @@ pub fn respond(method: &Method, path: &str, metrics: &Metrics, health: &Health) 
         _ if health.is_ready() => ok(),
         _ => not_ready(&health.missing()),
     }
+}
+
+fn status_of(status: &Status) -> Page {
+    let text = status_page::render(status);
+    let mut page = page(StatusCode::OK, "text/html; charset=utf-8", text);
+    page.headers_mut().extend(status_page::headers());
+    page
 }
 
 fn ok() -> Page {
@@ -165,36 +118,47 @@ fn page(status: StatusCode, content_type: &'static str, body: String) -> Page {
     page
 }
 
-/// Serves until `stop`, then lets answers finish. `guard` sees the peer's address and the head
-/// of each request, and hands back the refusal of one that it does not let in.
-pub async fn serve<G>(
+/// Serves until `stop`, then lets answers finish.
+pub async fn serve(
     listener: TcpListener,
-    metrics: Arc<Metrics>,
-    health: Arc<Health>,
-    guard: G,
+    shown: Shown,
+    access: Arc<MetricsAccess>,
     stop: CancellationToken,
-) where
-    G: Fn(SocketAddr, &Parts) -> Result<(), Page> + Send + Sync + 'static,
-{
-    let guard = Arc::new(guard);
+) {
+    let at_the_door = Arc::clone(&access);
     let accept = async move || {
-        let (stream, peer) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok((stream, peer))
+        loop {
+            let (stream, client) = listener.accept().await?;
+            let ends = stream.set_nodelay(true).and_then(|()| stream.local_addr());
+            if let Ok(server) = ends {
+                return Ok((stream, at_the_door.identify(client, server)));
+            } // gone already
+        }
     };
-    let handler = move |peer, request: Request<Incoming>| {
+    let guest = |visitor: &_| access.guest(visitor);
+    let guard = Arc::clone(&access);
+    let handler = move |visitor, request: Request<Incoming>| {
         let (head, _) = request.into_parts();
-        std::future::ready(match guard(peer, &head) {
-            Ok(()) => *respond(&head.method, head.uri.path(), &metrics, &health),
+        std::future::ready(match guard.check(&visitor, &head) {
+            Ok(()) => *respond(
+                &head.method,
+                head.uri.path(),
+                &shown.metrics,
+                &shown.health,
+                || shown.operations.status(),
+            ),
             Err(refusal) => *refusal,
         })
     };
-    connections::serve("metrics", accept, handler, stop).await;
+    connections::serve(access.denials(), accept, guest, handler, stop).await;
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::admin::health::LONGEST_SILENCE;
     use crate::clock::testing::TestClock;
 
     fn health(parts: &[&str]) -> (Arc<TestClock>, Health) {
@@ -210,10 +174,10 @@ mod tests {
         clock.suspend(LONGEST_SILENCE + Duration::from_millis(1));
         assert!(!health.is_live());
         let metrics = Metrics::new();
-        let page = respond(&Method::GET, "/livez", &metrics, &health);
+        let page = respond(&Method::GET, "/livez", &metrics, &health, Status::default);
         assert_eq!(page.status(), 503);
         health.beat();
-        let page = respond(&Method::GET, "/livez", &metrics, &health);
+        let page = respond(&Method::GET, "/livez", &metrics, &health, Status::default);
         assert_eq!(page.status(), 200);
     }
 
@@ -222,11 +186,11 @@ mod tests {
         let (_, health) = health(&["role app", "role web"]);
         health.arrived("role web");
         let metrics = Metrics::new();
-        let page = respond(&Method::GET, "/readyz", &metrics, &health);
+        let page = respond(&Method::GET, "/readyz", &metrics, &health, Status::default);
         assert_eq!(page.status(), 503);
         assert_eq!(health.missing(), ["role app"]);
         health.arrived("role app");
-        let page = respond(&Method::HEAD, "/readyz", &metrics, &health);
+        let page = respond(&Method::HEAD, "/readyz", &metrics, &health, Status::default);
         assert_eq!(page.status(), 200);
     }
 
@@ -235,12 +199,13 @@ mod tests {
         let (_, health) = health(&[]);
         let metrics = Metrics::new();
         for (method, path, status) in [
-            (Method::GET, "/", 404),
+            (Method::GET, "/", 200),
+            (Method::GET, "/status", 404),
             (Method::GET, "/metrics/", 404),
             (Method::POST, "/metrics", 405),
             (Method::GET, "/metrics", 200),
         ] {
-            let page = respond(&method, path, &metrics, &health);
+            let page = respond(&method, path, &metrics, &health, Status::default);
             assert_eq!(page.status(), status, "{method} {path}");
         }
     }

@@ -1,4 +1,5 @@
-//! The admin socket: HTTP with JSON under `/admin/v1/`. Nothing here vends credentials.
+//! The admin socket, HTTP with JSON under `/admin/v1/`, and the metrics address. Nothing here
+//! vends credentials.
 //!
 //! ```text
 //! GET  /admin/v1/status    whoever can connect
@@ -7,17 +8,27 @@
 //! POST /admin/v1/forget    operators
 //! POST /admin/v1/whoami    operators
 //! POST /admin/v1/login, login-wait, login-cancel, login-list, logout    operators
+//!
+//! GET  /metrics, /livez, /readyz, /    whoever [metrics] lets in
 //! ```
 
 pub mod api;
 mod connections;
+mod denials;
+pub mod health;
+mod metrics_access;
 pub mod metrics_server;
 mod operation;
+mod places;
 mod routes;
 pub mod server;
+mod status_page;
 pub mod whereabouts;
 
 use std::fmt::Debug;
+
+pub use denials::Denials;
+pub use metrics_access::MetricsAccess;
 
 use crate::observe::audit::Peer;
 use crate::provider::BoxFuture;

@@ -26,18 +26,19 @@ pub(super) async fn carry_out(
                 let subject = subject(&request);
                 finish(operation, peer, &subject, operations.forget(request).await)
             }
-            Ok(_) => refuse(&Refusal::new(
-                RefusalCode::BadRequest,
-                "name roles, or say `\"all\": true`",
-            )),
-            Err(refusal) => refuse(&refusal),
+            Ok(_) => {
+                let message = "name roles, or say `\"all\": true`";
+                let refusal = Refusal::new(RefusalCode::BadRequest, message);
+                refused(operation, peer, &refusal)
+            }
+            Err(refusal) => refused(operation, peer, &refusal),
         },
         Operation::Refresh => match parse::<RoleSelection>(body) {
             Ok(request) => {
                 let subject = subject(&request);
                 finish(operation, peer, &subject, operations.refresh(request).await)
             }
-            Err(refusal) => refuse(&refusal),
+            Err(refusal) => refused(operation, peer, &refusal),
         },
         Operation::Reload => finish(operation, peer, "", operations.reload().await),
         Operation::Login
@@ -46,14 +47,14 @@ pub(super) async fn carry_out(
         | Operation::LoginWait
         | Operation::Logout => match parse::<LoginQuestion>(body) {
             Ok(request) => sign_in(operation, request, peer, operations).await,
-            Err(refusal) => refuse(&refusal),
+            Err(refusal) => refused(operation, peer, &refusal),
         },
         Operation::Whoami => match parse::<RoleQuestion>(body) {
             Ok(request) => {
                 let subject = request.role.clone();
                 finish(operation, peer, &subject, operations.whoami(request).await)
             }
-            Err(refusal) => refuse(&refusal),
+            Err(refusal) => refused(operation, peer, &refusal),
         },
     }
 }
@@ -93,6 +94,12 @@ async fn sign_in(
         );
     }
     finish(operation, peer, &subject, operations.logout(request).await)
+}
+
+/// What could not be read never gets as far as a subject.
+fn refused(operation: Operation, peer: &Peer, refusal: &Refusal) -> Response<Full<Bytes>> {
+    audit::operator(operation.as_str(), peer, "", &refusal.message);
+    refuse(refusal)
 }
 
 fn subject(selection: &RoleSelection) -> String {

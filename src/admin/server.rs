@@ -6,8 +6,10 @@
 //! 1. Reading status is for whoever can connect; the rest for root, the daemon's own user and
 //!    the configured operators.
 //! 2. An operation that has begun runs to its end, though the asker hangs up.
-//! 3. Every operation and every refusal is in the audit log, with the peer's uid.
-//! 4. A request is bounded in head, body and time, and so are the connections.
+//! 3. Every operation and every refusal is in the audit log, with the peer's uid; but for the
+//!    questions of a command that waits for a sign-in, which come every few seconds.
+//! 4. A request is bounded in head, body and time, and so are the connections: all of them, and
+//!    those of one user.
 
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Refusal, RefusalCode};
+use super::denials::Denials;
+use super::places::Guest;
 use super::routes::{Route, error, forbidden_header, json, refuse, route};
 use super::{Operations, connections, operation};
 use crate::config::model::Principals;
@@ -42,11 +46,18 @@ impl Rights {
     }
 }
 
+impl connections::Visitor for Peer {
+    fn peer(&self) -> Peer {
+        self.clone()
+    }
+}
+
 /// Serves until `stop`, then lets answers finish. A reload may store other `operators`.
 pub async fn serve(
     listener: UnixListener,
     operations: Arc<dyn Operations>,
     operators: Arc<ArcSwap<Principals>>,
+    denials: Denials,
     stop: CancellationToken,
 ) {
     let rights = Arc::new(Rights {
@@ -58,11 +69,31 @@ pub async fn serve(
         let peer = peer_of(&stream);
         Ok((stream, peer))
     };
-    let handler = move |peer, request| {
-        let (operations, rights) = (Arc::clone(&operations), Arc::clone(&rights));
-        async move { answer(request, peer, operations, &rights).await }
+    let guest = |peer: &Peer| {
+        if rights.allow(peer) {
+            Guest::Operator
+        } else {
+            Guest::Stranger(peer.uid)
+        }
     };
-    connections::serve("admin", accept, handler, stop).await;
+    let desk = Arc::new(Desk {
+        operations,
+        rights: Arc::clone(&rights),
+        denials: denials.clone(),
+    });
+    let handler = move |peer, request| {
+        let desk = Arc::clone(&desk);
+        async move { desk.answer(request, peer).await }
+    };
+    connections::serve(&denials, accept, guest, handler, stop).await;
+}
+
+/// What answers requests.
+#[derive(Debug)]
+struct Desk {
+    operations: Arc<dyn Operations>,
+    rights: Arc<Rights>,
+    denials: Denials,
 }
 
 fn peer_of(stream: &UnixStream) -> Peer {
@@ -77,56 +108,62 @@ fn peer_of(stream: &UnixStream) -> Peer {
     )
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    peer: Peer,
-    operations: Arc<dyn Operations>,
-    rights: &Rights,
-) -> Response<Full<Bytes>> {
-    if let Some(header) = forbidden_header(request.headers()) {
-        audit::operator("request", &peer, header, &"refused: forbidden header");
-        return refuse(&Refusal::new(
-            RefusalCode::NotAllowed,
-            format!("requests with the header `{header}` are refused"),
-        ));
-    }
-    let operation = match route(request.method(), request.uri().path()) {
-        Route::Status => return json(StatusCode::OK, &operations.status()),
-        Route::Operation(operation) => operation,
-        Route::WrongMethod(allowed) => {
-            let mut response = error(
-                StatusCode::METHOD_NOT_ALLOWED,
-                &Refusal::new(RefusalCode::BadRequest, format!("the method is {allowed}")),
-            );
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static(allowed));
-            return response;
+impl Desk {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+        if let Some(header) = forbidden_header(request.headers()) {
+            self.denials.note("header", &peer);
+            return refuse(&Refusal::new(
+                RefusalCode::NotAllowed,
+                format!("requests with the header `{header}` are refused"),
+            ));
         }
-        Route::Nowhere => {
-            return error(
-                StatusCode::NOT_FOUND,
-                &Refusal::new(RefusalCode::BadRequest, "there is nothing at this path"),
-            );
+        let operation = match route(request.method(), request.uri().path()) {
+            Route::Status => return json(StatusCode::OK, &self.operations.status()),
+            Route::Operation(operation) => operation,
+            Route::WrongMethod(allowed) => {
+                self.denials.note("method", &peer);
+                let mut response = error(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    &Refusal::new(RefusalCode::BadRequest, format!("the method is {allowed}")),
+                );
+                response
+                    .headers_mut()
+                    .insert(ALLOW, HeaderValue::from_static(allowed));
+                return response;
+            }
+            Route::Nowhere => {
+                self.denials.note("path", &peer);
+                return error(
+                    StatusCode::NOT_FOUND,
+                    &Refusal::new(RefusalCode::BadRequest, "there is nothing at this path"),
+                );
+            }
+        };
+        if !self.rights.allow(&peer) {
+            // Not put together with others: what somebody tried is worth a line each.
+            self.denials.count("peer");
+            audit::operator(operation.as_str(), &peer, "", &"refused: not an operator");
+            let who = peer
+                .uid
+                .map_or_else(|| "an unknown uid".to_owned(), |uid| format!("uid {uid}"));
+            return refuse(&Refusal::new(
+                RefusalCode::NotAllowed,
+                format!("not allowed: {who} is not among [admin] operators"),
+            ));
         }
-    };
-    if !rights.allow(&peer) {
-        audit::operator(operation.as_str(), &peer, "", &"refused: not an operator");
-        let who = peer
-            .uid
-            .map_or_else(|| "an unknown uid".to_owned(), |uid| format!("uid {uid}"));
-        return refuse(&Refusal::new(
-            RefusalCode::NotAllowed,
-            format!("not allowed: {who} is not among [admin] operators"),
-        ));
-    }
-    let body = match body(request, operation.largest_body()).await {
-        Ok(body) => body,
-        Err(refusal) => return refuse(&refusal),
-    };
-    // A task of its own: if the asker hangs up, hyper drops our future, and an operation must
-    // not stop half-way.
-    tokio::spawn(async move { operation::carry_out(operation, &body, &peer, &*operations).await })
+        let body = match body(request, operation.largest_body()).await {
+            Ok(body) => body,
+            Err(refusal) => {
+                self.denials.note("request", &peer);
+                return refuse(&refusal);
+            }
+        };
+        let operations = Arc::clone(&self.operations);
+        // A task of its own: if the asker hangs up, hyper drops our future, and an operation must
+        // not stop half-way.
+        tokio::spawn(
+            async move { operation::carry_out(operation, &body, &peer, &*operations).await },
+        )
         .await
         .unwrap_or_else(|_| {
             refuse(&Refusal::new(
@@ -134,6 +171,7 @@ async fn answer(
                 "the operation failed: this is a bug in credvend, see its log",
             ))
         })
+    }
 }
 
 async fn body(request: Request<Incoming>, largest: usize) -> Result<Bytes, Refusal> {

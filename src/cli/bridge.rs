@@ -104,8 +104,11 @@ pub(super) async fn bridge(
         () = stop(&mut signals) => {}
     }
     drop(listener);
-    // What is not answered by then is cut off.
-    let _late = timeout(GRACE, open.shutdown()).await;
+    // What is not answered by then is cut off, and earlier if somebody insists.
+    tokio::select! {
+        _in_time = timeout(GRACE, open.shutdown()) => {}
+        () = signals.insisted() => {}
+    }
     Ok(Exit::Fine)
 }
 

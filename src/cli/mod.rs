@@ -75,6 +75,10 @@ fn explain(error: &clap::Error) -> Exit {
 }
 
 fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
+    // Before the first secret: most commands hold some for a moment.
+    if let Err(refusal) = daemon::hide_memory() {
+        output::message(&refusal);
+    }
     let config: &Path = &arguments.config;
     match &arguments.command {
         Command::Bridge(it) => block_on(bridge::bridge(&it.socket, it.listen, it.token.as_ref())),

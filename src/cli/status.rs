@@ -13,6 +13,7 @@ use super::exit::{Exit, Failure};
 use super::http_client::Question;
 use super::{operate, output, reach};
 use crate::admin::api::{ListenerStatus, LoginStatus, RoleStatus, Status};
+use crate::clock::in_two_units;
 use layout::{Cell, Layout, aligned, coloured, plain, separated};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -181,10 +182,13 @@ fn role_row(role: &RoleStatus) -> Vec<Cell> {
         held,
         coloured(&role.refresh),
         plain(role.access_key_id.as_deref().unwrap_or("-")),
-        plain(role.expires_in_seconds.map_or_else(|| "-".into(), spelled)),
+        plain(
+            role.expires_in_seconds
+                .map_or_else(|| "-".into(), in_two_units),
+        ),
         plain(
             role.next_refresh_in_seconds
-                .map_or_else(|| "-".into(), spelled),
+                .map_or_else(|| "-".into(), in_two_units),
         ),
         plain(
             role.last_error
@@ -201,7 +205,7 @@ fn login_row(login: &LoginStatus) -> Vec<Cell> {
         coloured(&login.state),
         plain(login.ends_in_seconds.map_or_else(
             || "-".into(),
-            |seconds| format!("{about}{}", spelled(seconds)),
+            |seconds| format!("{about}{}", in_two_units(seconds)),
         )),
         plain(login.trouble.as_deref().unwrap_or("")),
     ]
@@ -216,17 +220,6 @@ fn listener_row(listener: &ListenerStatus) -> Vec<Cell> {
         plain(listener.roles.join(",")),
         plain(listener.error.as_deref().unwrap_or("")),
     ]
-}
-
-/// The two largest units that matter.
-fn spelled(seconds: u64) -> String {
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{rest}s"),
-        (0, _) => format!("{minutes}m {rest:02}s"),
-        (1..24, _) => format!("{hours}h {minutes:02}m"),
-        _ => format!("{}d {:02}h", hours / 24, hours % 24),
-    }
 }
 
 #[cfg(test)]
@@ -323,18 +316,5 @@ mod tests {
                 "app\tdegraded\tretrying\t-\t-\t-\tno\\tanswer at all",
             ]
         );
-    }
-
-    #[test]
-    fn durations_are_told_in_two_units() {
-        for (seconds, text) in [
-            (0, "0s"),
-            (59, "59s"),
-            (60, "1m 00s"),
-            (3_600, "1h 00m"),
-            (86_400 + 7_200, "1d 02h"),
-        ] {
-            assert_eq!(spelled(seconds), text);
-        }
     }
 }

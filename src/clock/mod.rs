@@ -123,6 +123,18 @@ pub fn rfc3339_seconds(time: SystemTime) -> String {
     )
 }
 
+/// A duration for people, in the two largest units that matter.
+#[must_use]
+pub fn in_two_units(seconds: u64) -> String {
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, _) => format!("{minutes}m {rest:02}s"),
+        (1..24, _) => format!("{hours}h {minutes:02}m"),
+        _ => format!("{}d {:02}h", hours / 24, hours % 24),
+    }
+}
+
 /// A clock that tests move. It runs on tokio's, so pausing and advancing that moves both
 /// clocks; [`TestClock::suspend`] and [`TestClock::step_wall`] move them apart.
 #[cfg(test)]
@@ -191,7 +203,7 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use super::{BootTime, Duration, SystemTime, rfc3339_seconds};
+    use super::{BootTime, Duration, SystemTime, in_two_units, rfc3339_seconds};
 
     #[test]
     fn boot_times_never_underflow() {
@@ -206,5 +218,18 @@ mod tests {
     fn expiry_is_spelled_in_whole_seconds_of_utc() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_999);
         assert_eq!(rfc3339_seconds(time), "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn durations_are_told_in_two_units() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m 00s"),
+            (3_600, "1h 00m"),
+            (86_400 + 7_200, "1d 02h"),
+        ] {
+            assert_eq!(in_two_units(seconds), text);
+        }
     }
 }

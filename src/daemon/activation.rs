@@ -10,13 +10,17 @@ use std::os::fd::RawFd;
 
 use listenfd::ListenFd;
 
-use super::fdstore::KEPT;
 use crate::listener::{Inherited, Origin, Socket};
+
+/// Before the name of a listener whose socket we bound. No name of a listener holds an `@`.
+pub const KEPT: &str = "kept@";
 
 /// Everything we were handed.
 #[derive(Debug)]
 pub struct Taken {
     pub sockets: Inherited,
+    /// Names at the service manager of those sockets that it keeps for us.
+    pub kept: Vec<String>,
     /// What is no listening socket.
     pub files: Vec<InheritedFile>,
 }
@@ -35,7 +39,7 @@ pub fn take(mut sockets: Inherited) -> Taken {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':');
     let mut descriptors = ListenFd::from_env();
-    let mut files = Vec::new();
+    let (mut files, mut kept) = (Vec::new(), Vec::new());
     for index in 0..descriptors.len() {
         let name = names.next().unwrap_or_default();
         let socket = if let Ok(Some(socket)) = descriptors.take_tcp_listener(index) {
@@ -50,11 +54,18 @@ pub fn take(mut sockets: Inherited) -> Taken {
             continue;
         };
         match name.strip_prefix(KEPT) {
-            Some(listener) => sockets.add(listener, Origin::Kept, socket),
+            Some(listener) => {
+                sockets.add(listener, Origin::Kept, socket);
+                kept.push(name.to_owned());
+            }
             None => sockets.add(name, Origin::Unit, socket),
         }
     }
-    Taken { sockets, files }
+    Taken {
+        sockets,
+        kept,
+        files,
+    }
 }
 
 impl InheritedFile {

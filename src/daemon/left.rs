@@ -1,11 +1,11 @@
 //! What an earlier process left to this one at the service manager: sockets, state, keys.
 
+use std::io;
 use std::sync::Arc;
 
 use super::activation::{self, Taken};
 use super::fdstore::{self, DescriptorStore, SocketKeeper};
 use super::notify::ServiceManager;
-use super::parts::RunError;
 use crate::listener::Inherited;
 
 /// All of it, and the way to the manager.
@@ -21,13 +21,21 @@ pub(super) struct Left {
 
 impl Left {
     /// Takes it, once and before the first thread.
-    pub(super) fn take() -> Result<Self, RunError> {
+    ///
+    /// # Errors
+    /// The kernel has no random numbers to give.
+    pub(super) fn take() -> io::Result<Self> {
         let manager = ServiceManager::from_env();
         let keeper = Arc::new(SocketKeeper(manager.clone()));
-        let Taken { sockets, files } = activation::take(Inherited::with_keeper(keeper));
+        let Taken {
+            sockets,
+            kept,
+            files,
+        } = activation::take(Inherited::with_keeper(keeper));
+        manager.has_stored_sockets(kept);
         let mut notes = Vec::new();
         let (store, state) = DescriptorStore::take(manager.clone(), files, &mut notes)
-            .map_err(|error| RunError::Internal(format!("no random numbers: {error}")))?;
+            .map_err(|error| io::Error::other(format!("no random numbers: {error}")))?;
         Ok(Self {
             manager,
             sockets,

@@ -7,6 +7,7 @@
 //! roles       the refreshers, and a new configuration applied to them
 //! operations  what operators ask for over the admin socket
 //! status      what `status` shows
+//! status_line the same in one line
 //! surfaces    the admin socket and the metrics address
 //! files       notices changed secrets
 //! sinks       the files that are kept up to date
@@ -25,7 +26,6 @@ pub mod fdstore;
 mod files;
 mod hardening;
 mod left;
-mod metrics_access;
 pub mod notify;
 mod operations;
 mod parts;
@@ -36,9 +36,11 @@ mod sign_in;
 pub(crate) mod signals;
 mod sinks;
 mod status;
+mod status_line;
 mod surfaces;
 mod trial;
 
+pub use hardening::hide_memory;
 pub use parts::RunError;
 pub use run::run;
 pub use trial::{Trial, try_roles};

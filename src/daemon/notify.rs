@@ -4,10 +4,11 @@
 //! be reached is logged once per kind of message and otherwise no trouble of ours: the watchdog
 //! and the start time-out are there for that.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -15,12 +16,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tracing::warn;
 
-use crate::store::{Held, Refresh};
-
 /// Longest wait for the manager to have read our messages.
 const SETTLE: Duration = Duration::from_secs(5);
-/// Roles and listeners named in the status line; more are counted.
-const NAMED: usize = 3;
+/// Descriptors of a state: the newest, and the one before until that is removed.
+const STATES: usize = 2;
 
 /// The way to the service manager. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,7 +27,11 @@ pub struct ServiceManager {
     is_present: bool,
     watchdog: Option<Duration>,
     /// How many descriptors are kept, where the manager says (`FDSTORE`, systemd 254).
-    fd_store: Option<u64>,
+    fd_store: Option<usize>,
+    /// Names of the sockets it keeps for us.
+    sockets: Arc<Mutex<BTreeSet<String>>>,
+    /// Whether the start is over as far as it knows.
+    is_ready: Arc<AtomicBool>,
     warned: Arc<AtomicBool>,
 }
 
@@ -42,7 +45,7 @@ impl ServiceManager {
             fd_store: std::env::var("FDSTORE")
                 .ok()
                 .and_then(|text| text.parse().ok()),
-            warned: Arc::default(),
+            ..Self::absent()
         }
     }
 
@@ -53,6 +56,8 @@ impl ServiceManager {
             is_present: false,
             watchdog: None,
             fd_store: None,
+            sockets: Arc::default(),
+            is_ready: Arc::default(),
             warned: Arc::default(),
         }
     }
@@ -76,17 +81,31 @@ impl ServiceManager {
         self.watchdog.map(|limit| limit / 2)
     }
 
-    /// The start, or a reload, is over.
+    /// The start is over.
     pub fn ready(&self, status: &str) {
+        self.is_ready.store(true, Ordering::Relaxed);
         self.tell(&[NotifyState::Ready, NotifyState::Status(&one_line(status))]);
     }
 
     /// A reload begins. The timestamp travels in the same datagram: without it a manager of
-    /// version 253 or newer waits for it until its time-out (`Type=notify-reload`).
+    /// version 253 or newer waits for it until its time-out (`Type=notify-reload`). During the
+    /// start it is no matter of the manager's.
     pub fn reloading(&self) {
+        if !self.is_ready.load(Ordering::Relaxed) {
+            return;
+        }
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.tell(&[NotifyState::Reloading, now]),
             Err(error) => self.complain(&error),
+        }
+    }
+
+    /// A reload is over. One during the start does not end that.
+    pub fn reloaded(&self, status: &str) {
+        if self.is_ready.load(Ordering::Relaxed) {
+            self.ready(status);
+        } else {
+            self.status(status);
         }
     }
 
@@ -117,7 +136,7 @@ impl ServiceManager {
     ///
     /// # Errors
     /// The manager cannot be reached. A store that is full or switched off is no error: the
-    /// manager does not tell.
+    /// manager does not tell ([`Self::shortcomings`] does).
     pub fn store(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         if !self.is_present {
             return Ok(());
@@ -128,48 +147,92 @@ impl ServiceManager {
         )
     }
 
+    /// The same for a listening socket; those are counted.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn store_socket(&self, name: &str, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.store(name, socket)?;
+        self.sockets().insert(name.to_owned());
+        Ok(())
+    }
+
+    /// Sockets of these names came from the store, where they still are.
+    pub fn has_stored_sockets(&self, names: impl IntoIterator<Item = String>) {
+        self.sockets().extend(names);
+    }
+
     /// Takes every descriptor of that name out of the manager's store.
-    pub fn discard(&self, name: &str) {
-        self.tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
+    ///
+    /// # Errors
+    /// The manager cannot be reached, so it may still have them.
+    pub fn discard(&self, name: &str) -> io::Result<()> {
+        self.sockets().remove(name);
+        if !self.is_present {
+            return Ok(());
+        }
+        sd_notify::notify(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)])
+            .inspect_err(|error| self.complain(error))
     }
 
     /// Waits until everything told so far was read: the manager closes the other end when it
-    /// gets there. Gives up after 5 s.
-    pub async fn settle(&self) {
+    /// gets there.
+    ///
+    /// # Errors
+    /// It cannot be reached, or did not get there within 5 s.
+    pub async fn settle(&self) -> io::Result<()> {
         if !self.is_present {
-            return;
+            return Ok(());
         }
         let settled = async {
             let (mut ours, theirs) = UnixStream::pair()?;
             sd_notify::notify_with_fds(&[NotifyState::Custom("BARRIER=1")], &[theirs.as_fd()])?;
             drop(theirs);
-            ours.read(&mut [0]).await
+            ours.read(&mut [0]).await.map(drop)
         };
-        match tokio::time::timeout(SETTLE, settled).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => self.complain(&error),
-            Err(_elapsed) => self.complain(&io::ErrorKind::TimedOut.into()),
-        }
+        tokio::time::timeout(SETTLE, settled)
+            .await
+            .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
+            .inspect_err(|error| self.complain(error))
     }
 
     /// What it lacks, for `status`.
     #[must_use]
     pub fn shortcomings(&self) -> Vec<String> {
-        match self.fd_store {
-            _ if !self.is_present => Vec::new(),
-            Some(0) => vec![
-                "the unit keeps no descriptors, so a restart forgets all credentials: set \
-                 FileDescriptorStoreMax=256"
-                    .to_owned(),
-            ],
-            Some(_) => Vec::new(),
-            None => vec![
-                "the service manager (systemd before 254) does not say whether it keeps \
-                 descriptors: a restart is invisible only if the unit sets \
-                 FileDescriptorStoreMax=256"
-                    .to_owned(),
-            ],
-        }
+        let note = match self.fd_store {
+            _ if !self.is_present => return Vec::new(),
+            Some(0) => "the unit keeps no descriptors, so a restart forgets all credentials: set \
+                        FileDescriptorStoreMax=256"
+                .to_owned(),
+            Some(room) if room < self.needs() => format!(
+                "the unit keeps {room} descriptors and {} are needed (two for the state, one for \
+                 each socket that no socket unit opens), so a restart may forget all \
+                 credentials: set FileDescriptorStoreMax=256",
+                self.needs()
+            ),
+            Some(_) => return Vec::new(),
+            None => "the service manager (systemd before 254) does not say whether it keeps \
+                     descriptors: a restart is invisible only if the unit sets \
+                     FileDescriptorStoreMax=256"
+                .to_owned(),
+        };
+        vec![note]
+    }
+
+    /// The worst of that, for the line that `systemctl status` shows.
+    #[must_use]
+    pub fn warning(&self) -> Option<&'static str> {
+        let is_too_small = self.is_present && self.fd_store.is_some_and(|room| room < self.needs());
+        is_too_small.then_some("FileDescriptorStoreMax= too small for a restart")
+    }
+
+    /// How many descriptors it must have room for.
+    fn needs(&self) -> usize {
+        self.sockets().len() + STATES
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, state: &[NotifyState<'_>]) {
@@ -192,103 +255,9 @@ fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }
 
-/// One role as the status line needs it.
-#[derive(Clone, Copy, Debug)]
-pub struct RoleWord<'a> {
-    pub name: &'a str,
-    pub held: Held,
-    pub refresh: Refresh,
-}
-
-/// "7 of 8 roles fresh, corp needs login": what is well is counted, what is not is named.
-#[must_use]
-pub fn status_line<'a>(
-    roles: impl IntoIterator<Item = RoleWord<'a>>,
-    failed_listeners: &[&str],
-) -> String {
-    let (mut fresh, mut in_use, mut resting) = (0_usize, 0_usize, 0_usize);
-    let mut troubles: Vec<String> = Vec::new();
-    for role in roles {
-        if role.refresh == Refresh::Resting {
-            resting += 1;
-            continue;
-        }
-        in_use += 1;
-        fresh += usize::from(role.held == Held::Fresh);
-        if let Some(trouble) = trouble(role) {
-            troubles.push(format!("{} {trouble}", role.name));
-        }
-    }
-    for listener in failed_listeners {
-        troubles.push(format!("listener {listener} failed"));
-    }
-    let more = troubles.len().saturating_sub(NAMED);
-    let mut parts = vec![format!("{fresh} of {in_use} roles fresh")];
-    if resting > 0 {
-        parts.push(format!("{resting} resting"));
-    }
-    parts.extend(troubles.into_iter().take(NAMED));
-    if more > 0 {
-        parts.push(format!("{more} more"));
-    }
-    parts.join(", ")
-}
-
-fn trouble(role: RoleWord<'_>) -> Option<&'static str> {
-    match (role.refresh, role.held) {
-        (Refresh::NeedsLogin, _) => Some("needs login"),
-        (Refresh::Failing, _) => Some("is refused"),
-        (_, Held::Expired) => Some("has expired"),
-        (_, Held::Degraded) => Some("is degraded"),
-        (Refresh::Retrying, Held::None) => Some("has nothing yet"),
-        (Refresh::Retrying, Held::Fresh) => Some("is retrying"),
-        (Refresh::Idle | Refresh::Resting, Held::None | Held::Fresh) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn role(name: &str, held: Held, refresh: Refresh) -> RoleWord<'_> {
-        RoleWord {
-            name,
-            held,
-            refresh,
-        }
-    }
-
-    #[test]
-    fn the_status_line_counts_what_is_well_and_names_what_is_not() {
-        let well = role("a", Held::Fresh, Refresh::Idle);
-        for (roles, listeners, said) in [
-            (vec![], vec![], "0 of 0 roles fresh"),
-            (vec![well; 2], vec![], "2 of 2 roles fresh"),
-            (
-                vec![well, role("corp", Held::None, Refresh::NeedsLogin)],
-                vec![],
-                "1 of 2 roles fresh, corp needs login",
-            ),
-            (
-                vec![well, role("lazy", Held::None, Refresh::Resting)],
-                vec!["metadata"],
-                "1 of 1 roles fresh, 1 resting, listener metadata failed",
-            ),
-            (
-                vec![
-                    role("b", Held::Degraded, Refresh::Retrying),
-                    role("c", Held::Expired, Refresh::Retrying),
-                    role("d", Held::None, Refresh::Failing),
-                    role("e", Held::None, Refresh::Retrying),
-                    role("f", Held::Fresh, Refresh::Retrying),
-                ],
-                vec![],
-                "1 of 5 roles fresh, b is degraded, c has expired, d is refused, 2 more",
-            ),
-        ] {
-            assert_eq!(status_line(roles, &listeners), said);
-        }
-    }
 
     #[test]
     fn a_line_break_cannot_start_another_assignment() {
@@ -300,12 +269,17 @@ mod tests {
         let mut manager = ServiceManager::absent();
         assert!(manager.shortcomings().is_empty());
         manager.is_present = true;
+        manager.has_stored_sockets(["kept@a".to_owned(), "kept@b".to_owned()]);
         for (fd_store, said) in [
             (Some(64), None),
+            (Some(4), None),
+            (Some(3), Some("keeps 3 descriptors and 4 are needed")),
             (Some(0), Some("FileDescriptorStoreMax=256")),
             (None, Some("before 254")),
         ] {
             manager.fd_store = fd_store;
+            let is_too_small = fd_store.is_some_and(|room| room < 4);
+            assert_eq!(manager.warning().is_some(), is_too_small, "{fd_store:?}");
             let told = manager.shortcomings().join("; ");
             assert!(
                 said.map_or(told.is_empty(), |said| told.contains(said)),

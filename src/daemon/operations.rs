@@ -13,6 +13,7 @@ use crate::admin::api::{
     Whose,
 };
 use crate::clock::rfc3339_seconds;
+use crate::name::Name;
 use crate::observe::audit::Peer;
 use crate::provider::BoxFuture;
 use crate::refresh::RefreshReply;
@@ -46,6 +47,7 @@ impl Operations for Operator {
                 .collect(),
             listeners: self.0.listener_states(),
             logins: self.0.login_states(),
+            sinks: self.0.sinks.states(),
             notes: self.0.notes(),
         }
     }
@@ -93,7 +95,7 @@ impl Operations for Operator {
                     changes,
                     warnings,
                 }),
-                Err(report) => Err(Refusal::new(RefusalCode::Misconfigured, report)),
+                Err(report) => Err(Refusal::new(RefusalCode::Misconfigured, report.to_string())),
             }
         })
     }
@@ -108,22 +110,14 @@ impl Operations for Operator {
                     return Err(Refusal::new(RefusalCode::BadRequest, message));
                 }
             };
-            let mut roles = Vec::with_capacity(selected.len());
-            for managed in selected {
-                let view = managed.handle.role().view();
-                let was_held = view.held(self.0.clock.boot()) != Held::None;
-                managed.handle.forget().await;
-                self.0.sinks.forget(&managed.config.name).await;
-                if was_held {
-                    roles.push(managed.config.name.to_string());
-                }
-            }
-            // Everywhere means the service manager's copy, too, before we say so.
-            if !self.0.keeper.flush(&self.0.roles).await {
-                let message = "forgotten here, but the service manager still keeps a copy: \
-                               `systemctl stop` the daemon to drop it";
-                return Err(Refusal::new(RefusalCode::Unavailable, message));
-            }
+            let now = self.0.clock.boot();
+            let roles = selected
+                .iter()
+                .filter(|it| it.handle.role().view().held(now) != Held::None)
+                .map(|it| it.config.name.to_string())
+                .collect();
+            let names: Vec<Name> = selected.into_iter().map(|it| it.config.name).collect();
+            self.0.forget(&names).await?;
             Ok(Forgotten {
                 version: VERSION,
                 roles,
@@ -186,6 +180,32 @@ impl Operations for Operator {
 }
 
 impl Daemon {
+    /// Drops what these roles hold: in memory, in files, at the service manager.
+    async fn forget(&self, names: &[Name]) -> Answer<()> {
+        // Sources first, or a role would at once be obtained anew with what is to be forgotten.
+        for managed in self.roles.sources_first() {
+            if names.contains(&managed.config.name) {
+                managed.handle.forget().await;
+            }
+        }
+        let (mut left, nothing_kept) =
+            tokio::join!(self.sinks.forget(names), self.keeper.flush(&self.roles));
+        if !nothing_kept {
+            left.push(
+                "the service manager may still keep a copy (`systemctl stop` the daemon to drop it)"
+                    .to_owned(),
+            );
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "forgotten in memory, but not everywhere: {}; this is tried on",
+            left.join("; ")
+        );
+        Err(Refusal::new(RefusalCode::Unavailable, message))
+    }
+
     fn select(&self, names: &[String]) -> Answer<Vec<Managed>> {
         names.iter().map(|name| self.find(name)).collect()
     }

@@ -8,16 +8,17 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::fdstore::Keeper;
 use super::left::Left;
-use super::notify::{RoleWord, ServiceManager, status_line};
+use super::notify::ServiceManager;
 use super::roles::Roles;
 use super::sinks::Sinks;
+use super::status_line::{RoleWord, status_line};
 use super::surfaces::Surfaces;
 use crate::admin::api::ListenerStatus;
-use crate::admin::metrics_server::Health;
+use crate::admin::health::Health;
 use crate::clock::{Clock, SystemClock};
 use crate::config::model::{Config, Principals};
 use crate::listener::{Context, DataPlane, Ended, MetadataTokens, State};
@@ -49,6 +50,8 @@ pub(super) struct Daemon {
     pub(super) config_file: PathBuf,
     pub(super) started_at: SystemTime,
     pub(super) roles: Roles,
+    /// How many came with what they held before a restart.
+    pub(super) resumed_roles: usize,
     pub(super) sinks: Sinks,
     pub(super) logins: Arc<Logins>,
     pub(super) metrics: Arc<Metrics>,
@@ -124,12 +127,7 @@ impl Daemon {
         for note in notes {
             warn!("{note}");
         }
-        if !restored.is_empty() {
-            info!(
-                roles = restored.len(),
-                "resumed with what was held before the restart"
-            );
-        }
+        let resumed_roles = restored.len();
         roles.restore(restored);
         let surfaces = Surfaces::new(&mut sockets);
         let plane = DataPlane::start(Arc::new(context), sockets).map_err(internal)?;
@@ -149,6 +147,7 @@ impl Daemon {
             started_at: clock.wall(),
             config_file: config_file.to_owned(),
             roles,
+            resumed_roles,
             logins,
             sinks: Sinks::new(Arc::clone(&clock), Arc::clone(&metrics)),
             plane,
@@ -236,11 +235,12 @@ impl Daemon {
             .collect();
         let mut line = vec![status_line(words, &failed)];
         line.extend(self.logins.notices());
+        line.extend(self.manager.warning().map(ToOwned::to_owned));
         line.join(", ")
     }
 
     pub(super) fn reload_ended(&self, well: bool) {
-        self.manager.ready(&self.status_line());
+        self.manager.reloaded(&self.status_line());
         self.last_reload_succeeded.store(well, Ordering::Relaxed);
         self.metrics
             .config_last_reload_successful

@@ -11,17 +11,18 @@ use crate::observe::audit::{self, Peer};
 use crate::provider::BoxFuture;
 
 impl Daemon {
-    /// Reads the files again and applies them as a difference. Wrong files change nothing.
+    /// Reads the files again and applies them as a difference: sentences on what changed, and
+    /// warnings. Wrong files change nothing.
     ///
     /// # Errors
     /// The whole report.
-    pub(super) async fn reload_configuration(&self) -> Result<(Vec<String>, Vec<String>), String> {
+    pub(super) async fn reload_configuration(&self) -> Result<(Vec<String>, Vec<String>), Report> {
         let _one_at_a_time = self.reloading.lock().await;
         self.manager.reloading();
-        let loaded = self.read_configuration().await.map_err(|report| {
-            self.reload_ended(false);
-            report.to_string()
-        })?;
+        let loaded = self
+            .read_configuration()
+            .await
+            .inspect_err(|_| self.reload_ended(false))?;
         let old = self.config();
         let new = Arc::new(loaded.config);
         let mut changes = config::diff(&old, &new);
@@ -44,7 +45,7 @@ impl Daemon {
         changes.extend(needs_restart(&old, &new));
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         self.reload_ended(true);
-        info!(changes = changes.len(), "configuration reloaded");
+        info!(changes = changes.join("; "), "configuration reloaded");
         Ok((changes, warnings))
     }
 
@@ -60,17 +61,16 @@ impl Daemon {
     pub(super) async fn reload_by_signal(&self) {
         let subject = self.config_file.display().to_string();
         match self.reload_configuration().await {
-            Ok((changes, warnings)) => {
-                for change in &changes {
-                    info!("{change}");
-                }
+            Ok((_, warnings)) => {
                 for warning in &warnings {
                     warn!("{warning}");
                 }
                 audit::operator("reload", &Peer::default(), &subject, &"applied");
             }
             Err(report) => {
-                error!("the configuration is wrong; nothing was changed:\n{report}");
+                for mistake in report.mistakes() {
+                    error!(%mistake, "the configuration is wrong; nothing was changed");
+                }
                 audit::operator("reload", &Peer::default(), &subject, &"refused");
             }
         }

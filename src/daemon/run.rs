@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::left::Left;
 use super::operations::Operator;
@@ -28,6 +28,10 @@ use crate::store::{Held, Refresh};
 /// READY is announced after this long even if a role has neither credentials nor an error: a
 /// cloud that hangs must not keep a machine's boot waiting.
 const LONGEST_START: Duration = Duration::from_secs(15);
+/// Longest wait for files that are being written when everything else has ended.
+const LETTING_GO: Duration = Duration::from_secs(2);
+/// What a stop may take besides the grace period: a state being stored, and another one.
+const LAST_WORDS: Duration = Duration::from_secs(15);
 /// How often the supervisor looks around.
 const SUPERVISION: Duration = Duration::from_secs(5);
 
@@ -37,21 +41,27 @@ const SUPERVISION: Duration = Duration::from_secs(5);
 /// # Errors
 /// A wrong configuration, nothing that could be served, or a bug.
 pub fn run(config_file: &Path, when_ready: impl FnOnce()) -> Result<(), RunError> {
+    // Before the first secret, which may be in a kept state.
+    let refusals = hardening::apply();
     // Before anything can start a thread: descriptors are taken and variables removed.
-    let left = Left::take()?;
+    let mut left = Left::take().map_err(|error| RunError::Internal(error.to_string()))?;
+    left.notes.extend(refusals);
     let loaded = config::load(config_file)
         .map_err(|report| RunError::Misconfigured(for_the_reader(&report)))?;
     let logging = logging::init(&loaded.config.daemon.log, loaded.config.daemon.log_format)
         .map_err(|error| RunError::Internal(error.to_string()))?;
-    hardening::apply();
     hardening::raise_descriptor_limit();
-    runtime()?.block_on(Daemon::start_and_supervise(
+    let runtime = runtime()?;
+    let ended = runtime.block_on(Daemon::start_and_supervise(
         config_file,
         loaded,
         logging,
         left,
         when_ready,
-    ))
+    ));
+    // A disk that hangs does not keep the process.
+    runtime.shutdown_timeout(LETTING_GO);
+    ended
 }
 
 /// A journal has entries of one line, a terminal has room for the lines in question.
@@ -99,6 +109,7 @@ impl Daemon {
         info!(
             version = env!("CARGO_PKG_VERSION"),
             roles = config.roles.len(),
+            resumed_roles = daemon.resumed_roles,
             listeners = config.listeners.len(),
             "started"
         );
@@ -116,8 +127,12 @@ impl Daemon {
             result = daemon.supervise(&mut signals) => result,
             () = background => Err(RunError::Internal("a background task ended".into())),
         };
-        daemon.stop().await;
-        result
+        tokio::select! {
+            () = daemon.stop() => result,
+            () = signals.insisted() => Err(RunError::Unavailable(
+                "told again to stop, so what was still under way was cut off".into(),
+            )),
+        }
     }
 
     /// Each listener works or fails alone; only if none works there is no point in going on.
@@ -160,10 +175,7 @@ impl Daemon {
             }
             tokio::select! {
                 request = signals.next() => match request {
-                    Request::Stop => {
-                        info!("asked to stop");
-                        return Ok(());
-                    }
+                    Request::Stop => return Ok(()),
                     Request::Reload => reloads.ask(),
                 },
                 () = reloads.go_on() => {}
@@ -180,8 +192,10 @@ impl Daemon {
     /// Stops accepting, lets answers finish within the grace period, then lets go of everything.
     async fn stop(&self) {
         let grace = self.config().daemon.shutdown_grace;
-        info!(grace_secs = grace.as_secs_f64(), "stopping");
+        debug!(grace_secs = grace.as_secs_f64(), "stopping");
         self.manager.stopping();
+        // The unit's time-out knows nothing of the configured grace.
+        self.manager.extend(grace.saturating_add(LAST_WORDS));
         let begun = Instant::now();
         self.surfaces.stop();
         self.plane.drain(grace).await;
@@ -225,7 +239,7 @@ impl Daemon {
         let in_time = timeout(LONGEST_START, all).await.is_ok();
         self.health.declare_ready();
         self.manager.ready(&self.status_line());
-        info!(in_time, "ready");
+        debug!(in_time, "ready");
         when_ready();
         std::future::pending::<()>().await;
     }

@@ -1,19 +1,22 @@
 //! Signals, delivered into the runtime through socket pairs: no thread, no handler code.
 //!
-//! The first SIGTERM or SIGINT asks for a graceful stop; the second ends the process at once.
+//! The first SIGTERM or SIGINT asks for a graceful stop. Another one within a second is the same
+//! request told twice (`timeout` and service managers signal a process and then its group); a
+//! later one is somebody who insists: what is still under way is cut off, and the process ends
+//! in an orderly way all the same.
 
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::{flag, low_level};
+use signal_hook::low_level;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
-/// Exit status of the second request to stop.
-const IMPATIENT: i32 = 1;
+/// Requests to stop that come within this time are one.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// The signals the daemon acts on.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct Signals {
     terminate: UnixStream,
     interrupt: UnixStream,
     hang_up: UnixStream,
+    /// When the first request to stop came.
+    asked_to_stop: Option<Instant>,
 }
 
 /// What a signal asks for.
@@ -36,16 +41,11 @@ impl Signals {
     /// # Errors
     /// The kernel refuses a handler or a socket pair.
     pub(crate) fn take() -> io::Result<Self> {
-        let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            // In this order: the first signal sets the flag, the second finds it set.
-            flag::register_conditional_shutdown(signal, IMPATIENT, Arc::clone(&asked))?;
-            flag::register(signal, Arc::clone(&asked))?;
-        }
         Ok(Self {
             terminate: readable(SIGTERM)?,
             interrupt: readable(SIGINT)?,
             hang_up: readable(SIGHUP)?,
+            asked_to_stop: None,
         })
     }
 
@@ -55,10 +55,26 @@ impl Signals {
         let mut other = [0];
         // Several reload requests that wait are one request.
         let mut several = [0; 64];
-        tokio::select! {
+        let request = tokio::select! {
             _ = self.terminate.read(&mut byte) => Request::Stop,
             _ = self.interrupt.read(&mut other) => Request::Stop,
             _ = self.hang_up.read(&mut several) => Request::Reload,
+        };
+        if request == Request::Stop {
+            self.asked_to_stop.get_or_insert_with(Instant::now);
+        }
+        request
+    }
+
+    /// For whoever is stopping: resolves once somebody asks again. Safe to drop.
+    pub(crate) async fn insisted(&mut self) {
+        loop {
+            let before = self.asked_to_stop;
+            if self.next().await == Request::Stop
+                && before.is_some_and(|before| before.elapsed() >= TOGETHER)
+            {
+                return;
+            }
         }
     }
 }

@@ -1,23 +1,24 @@
 //! The tasks of all configured sinks, and how a new configuration is applied to them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::roles::Roles;
+use crate::admin::api::SinkStatus;
 use crate::clock::Clock;
 use crate::config::model::{Config, Sink};
 use crate::name::Name;
 use crate::observe::metrics::{Metrics, SinkLabels};
-use crate::sink::keeper::Forget;
-use crate::sink::{Keeper, Notes};
+use crate::sink::{Forget, Keeper, Notes, Turns};
 use crate::store::Role;
 
-/// How long `forget` waits for a disk. A file that takes longer is emptied later.
+/// How long `forget` waits for a disk. A file that takes longer is emptied later, and named.
 const FORGETTING: Duration = Duration::from_secs(5);
 
 /// Every sink's task, by name.
@@ -26,6 +27,7 @@ pub(super) struct Sinks {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     notes: Arc<Notes>,
+    turns: Turns,
     running: Mutex<BTreeMap<Name, Running>>,
 }
 
@@ -34,6 +36,7 @@ struct Running {
     config: Sink,
     role: Arc<Role>,
     forget: mpsc::Sender<Forget>,
+    emptying: Arc<AtomicBool>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -46,6 +49,7 @@ impl Sinks {
             clock,
             metrics,
             notes: Arc::default(),
+            turns: Turns::default(),
             running: Mutex::default(),
         }
     }
@@ -68,8 +72,9 @@ impl Sinks {
                 Some(before) => {
                     before.stop.cancel();
                     let same_file = before.config.path == sink.path;
+                    let is_due = before.emptying.load(Ordering::Relaxed);
                     let other_identity = !Arc::ptr_eq(&before.role, &role);
-                    self.start(sink, role, same_file && other_identity)
+                    self.start(sink, role, same_file && (is_due || other_identity))
                 }
                 None => self.start(sink, role, false),
             };
@@ -84,24 +89,34 @@ impl Sinks {
         }
     }
 
-    /// Takes the credentials of a role out of its files. The role itself must have forgotten them.
-    pub(super) async fn forget(&self, role: &Name) {
-        let concerned: Vec<_> = lock(&self.running)
-            .values()
-            .filter(|running| running.config.role == *role)
-            .map(|running| running.forget.clone())
-            .collect();
-        for forget in concerned {
-            let (done, is_done) = oneshot::channel();
-            let asked = async {
-                if forget.send(done).await.is_ok() {
-                    // An error means that the sink is gone.
-                    is_done.await.ok();
-                }
-            };
-            // What takes longer than that is seen to by the sink's own task.
-            drop(tokio::time::timeout(FORGETTING, asked).await);
+    /// Takes the credentials of these roles out of their files, all at once. The roles themselves
+    /// must have forgotten them. One clause per file that may still hold a set, and why.
+    pub(super) async fn forget(&self, roles: &[Name]) -> Vec<String> {
+        let mut asked = JoinSet::new();
+        for running in lock(&self.running).values() {
+            if roles.contains(&running.config.role) {
+                let path = running.config.path.display().to_string();
+                let forget = running.forget.clone();
+                asked.spawn(async move { Some(format!("`{path}`: {}", ask(forget).await?)) });
+            }
         }
+        let mut left: Vec<String> = asked.join_all().await.into_iter().flatten().collect();
+        left.sort_unstable();
+        left
+    }
+
+    /// Each sink, in the order of their names.
+    #[must_use]
+    pub(super) fn states(&self) -> Vec<SinkStatus> {
+        let state = |sink: &Sink| SinkStatus {
+            name: sink.name.to_string(),
+            kind: sink.kind.as_str().to_owned(),
+            role: sink.role.to_string(),
+            path: sink.path.display().to_string(),
+            error: self.notes.of(&sink.name),
+        };
+        let running = lock(&self.running);
+        running.values().map(|it| state(&it.config)).collect()
     }
 
     /// One sentence per sink that cannot be written.
@@ -121,26 +136,45 @@ impl Sinks {
     fn start(&self, sink: &Sink, role: Arc<Role>, emptying: bool) -> Running {
         let (forget, forgets) = mpsc::channel(4);
         let stop = CancellationToken::new();
+        let emptying = Arc::new(AtomicBool::new(emptying));
         let keeper = Keeper {
             sink: sink.clone(),
             role: Arc::clone(&role),
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
             notes: Arc::clone(&self.notes),
+            turn: self.turns.at(&sink.path),
+            emptying: Arc::clone(&emptying),
+            stop: stop.clone(),
         };
-        let stopped = stop.clone();
-        let task = tokio::spawn(async move {
-            stopped
-                .run_until_cancelled(keeper.run(forgets, emptying))
-                .await;
-        });
+        let task = tokio::spawn(keeper.run(forgets));
         Running {
             config: sink.clone(),
             role,
             forget,
+            emptying,
             stop,
             task,
         }
+    }
+}
+
+/// Asks one sink to forget; what is in the way, if it did not.
+async fn ask(forget: mpsc::Sender<Forget>) -> Option<String> {
+    let (done, is_done) = oneshot::channel();
+    let asked = async {
+        if forget.send(done).await.is_err() {
+            return None;
+        }
+        is_done.await.ok()
+    };
+    match tokio::time::timeout(FORGETTING, asked).await {
+        Ok(Some(emptied)) => emptied.err(),
+        Ok(None) => Some("its sink was configured anew meanwhile".to_owned()),
+        Err(_elapsed) => Some(format!(
+            "the disk did not answer within {} s",
+            FORGETTING.as_secs()
+        )),
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -14,10 +13,10 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics_access::MetricsAccess;
-use crate::admin::metrics_server::Health;
+use crate::admin::health::Health;
+use crate::admin::metrics_server::Shown;
 use crate::admin::whereabouts::{self, Left};
-use crate::admin::{Operations, metrics_server, server};
+use crate::admin::{Denials, MetricsAccess, Operations, metrics_server, server};
 use crate::clock::Clock;
 use crate::config::model::{Admin, Config, Metrics as MetricsAddress, Principals};
 use crate::listener::{Inherited, SocketFile};
@@ -80,6 +79,16 @@ struct Sockets {
 }
 
 impl Sockets {
+    /// There is to be no metrics address: in a socket that nobody serves, clients would wait.
+    fn close_stray_metrics(&self) {
+        for _closed in lock(&self.metrics).close_strays(|_| false) {
+            tracing::warn!(
+                "the service manager opened a socket `{METRICS}`, and there is no [metrics]; \
+                 closed: add that table, or disable its socket unit"
+            );
+        }
+    }
+
     /// The admin socket is to be elsewhere, or otherwise.
     fn release_admin(&self) {
         *lock(&self.admin_left) = None;
@@ -147,6 +156,9 @@ impl Surfaces {
             keep_admin(behind.clone(), sockets, troubles, keeping)
         })
         .await;
+        if config.metrics.is_none() {
+            self.sockets.close_stray_metrics();
+        }
         let same = |open: &MetricsAddress, wanted: &MetricsAddress| open == wanted;
         let metrics = config.metrics.clone();
         let release = || lock(&self.sockets.metrics).release(METRICS);
@@ -258,8 +270,9 @@ async fn keep_admin(
                 *lock(&sockets.admin_left) =
                     whereabouts::leave(&behind.config_file, &settings.socket);
                 keeping.has_tried();
+                let denials = Denials::of_admin(behind.metrics, behind.audit);
                 let (operations, operators) = (behind.operations, behind.operators);
-                return server::serve(listener, operations, operators, keeping.stop).await;
+                return server::serve(listener, operations, operators, denials, keeping.stop).await;
             }
             Err(error) => troubles.tell(WHAT, &error),
         }
@@ -278,12 +291,8 @@ async fn keep_metrics(
     const WHAT: &str = "the metrics address cannot be opened";
     loop {
         let settings = &keeping.settings;
-        let access = MetricsAccess::new(
-            settings,
-            Arc::clone(&behind.clock),
-            Arc::clone(&behind.metrics),
-            Arc::clone(&behind.audit),
-        );
+        let denials = Denials::of_metrics(Arc::clone(&behind.metrics), Arc::clone(&behind.audit));
+        let access = MetricsAccess::new(settings, Arc::clone(&behind.clock), denials);
         let opened = access.and_then(|access| {
             let listener = lock(&sockets.metrics).tcp(METRICS, settings.address);
             let listener = listener.map_err(|error| error.to_string())?;
@@ -292,11 +301,14 @@ async fn keep_metrics(
         match opened {
             Ok((listener, access)) => {
                 troubles.over(WHAT);
-                let guard = move |peer: SocketAddr, head: &_| access.check(peer, head);
                 keeping.has_tried();
-                let (metrics, health) = (behind.metrics, behind.health);
-                let stop = keeping.stop;
-                return metrics_server::serve(listener, metrics, health, guard, stop).await;
+                let shown = Shown {
+                    metrics: behind.metrics,
+                    health: behind.health,
+                    operations: behind.operations,
+                };
+                return metrics_server::serve(listener, shown, Arc::new(access), keeping.stop)
+                    .await;
             }
             Err(error) => troubles.tell(WHAT, &error),
         }
@@ -308,4 +320,24 @@ async fn keep_metrics(
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::listener::{Origin, Socket};
+
+    #[test]
+    fn a_metrics_socket_that_nobody_serves_is_closed() {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut inherited = Inherited::new();
+        inherited.add(METRICS, Origin::Unit, Socket::Tcp(socket));
+        let surfaces = Surfaces::new(&mut inherited);
+        assert!(TcpStream::connect(address).is_ok(), "clients would wait");
+        surfaces.sockets.close_stray_metrics();
+        assert!(TcpStream::connect(address).is_err());
+    }
 }

@@ -207,7 +207,7 @@ impl Plane {
         match self.try_up(&config) {
             Ok(up) => {
                 let address = shown(&config.address, up.bound);
-                tracing::info!(listener = %config.name, address, "listening");
+                tracing::debug!(listener = %config.name, address, "listening");
                 let entry = Entry {
                     address,
                     standing: Ok(Arc::clone(&up.live)),
@@ -287,7 +287,7 @@ impl Plane {
         };
         if let Some(up) = running.up {
             self.take_down(up).await;
-            tracing::info!(listener = %name, "no longer listening");
+            tracing::debug!(listener = %name, "no longer listening");
         }
         self.inherited.release(name.as_str());
         self.board.remove(name);

@@ -21,6 +21,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 
+use super::json_escapes::Escaping;
 use crate::config::model::LogFormat;
 
 /// The installed log.
@@ -159,7 +160,7 @@ where
         .json()
         .flatten_event(true)
         .with_ansi(false)
-        .with_writer(writer)
+        .with_writer(Escaping(writer))
 }
 
 /// Writes fields as text. The library's own formatter leaves line feeds in what was recorded

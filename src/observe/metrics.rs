@@ -3,10 +3,11 @@
 //! Hot paths keep the cloned handles they got from a family, since a look-up by label costs
 //! fifty times an increment.
 
+mod labels;
+
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,57 +17,16 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::process::Process;
+pub use labels::{
+    DeniedLabels, EndpointLabels, ListenerLabels, LoginLabels, RefreshLabels, RequestLabels,
+    RoleLabels, SinkLabels, UpstreamLabels,
+};
 
 /// What [`Metrics::encode`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A gauge of seconds that may be fractional or negative.
 pub type SecondsGauge = Gauge<f64, AtomicU64>;
-
-macro_rules! labels {
-    ($(#[$doc:meta])* $name:ident { $($field:ident),+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-        pub struct $name { $(pub $field: String),+ }
-    };
-}
-
-labels!(
-    /// `{role}`
-    RoleLabels { role }
-);
-labels!(
-    /// `{login}`
-    LoginLabels { login }
-);
-labels!(
-    /// `{role,result}`: result is `success` or the class of the failure.
-    RefreshLabels { role, result }
-);
-labels!(
-    /// `{listener}`
-    ListenerLabels { listener }
-);
-labels!(
-    /// `{listener,protocol,code}`
-    RequestLabels { listener, protocol, code }
-);
-labels!(
-    /// `{listener,reason}`: reason is `peer`, `host`, `header`, `token`, `request`, `limit` …
-    DeniedLabels { listener, reason }
-);
-labels!(
-    /// `{sink}`
-    SinkLabels { sink }
-);
-labels!(
-    /// `{endpoint,action,result}`
-    UpstreamLabels { endpoint, action, result }
-);
-labels!(
-    /// `{endpoint}`
-    EndpointLabels { endpoint }
-);
 
 /// Handles to every family. Cheap to share behind an `Arc`.
 #[derive(Debug)]

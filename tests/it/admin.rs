@@ -12,9 +12,13 @@ use credvend::admin::api::{
     LoginQuestion, LoginStarted, RefreshOutcome, Refreshed, Refusal, RefusalCode, Reloaded,
     RoleQuestion, RoleSelection, RoleStatus, Status, Whose,
 };
-use credvend::admin::{Operations, server};
-use credvend::config::model::Principals;
-use credvend::observe::audit::Peer;
+use credvend::admin::health::Health;
+use credvend::admin::metrics_server::{Shown, serve};
+use credvend::admin::{Denials, MetricsAccess, Operations, server};
+use credvend::clock::SystemClock;
+use credvend::config::model::{Allow, Metrics as MetricsSettings, Principals};
+use credvend::observe::audit::{Audit, Peer};
+use credvend::observe::metrics::Metrics;
 use credvend::provider::BoxFuture;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -170,8 +174,7 @@ fn healthy() -> Status {
             state: "listening".into(),
             ..ListenerStatus::default()
         }],
-        logins: vec![],
-        notes: vec![],
+        ..Status::default()
     }
 }
 
@@ -180,7 +183,12 @@ struct Running {
     dir: TempDir,
     operations: Arc<FakeOperations>,
     operators: Arc<ArcSwap<Principals>>,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
+}
+
+fn audit() -> Arc<Audit> {
+    Arc::new(Audit::new(Arc::new(SystemClock)))
 }
 
 impl Running {
@@ -194,6 +202,7 @@ impl Running {
                 ..FakeOperations::default()
             }),
             operators: Arc::default(),
+            metrics: Arc::new(Metrics::new()),
             stop: CancellationToken::new(),
             dir,
         };
@@ -207,6 +216,7 @@ impl Running {
             listener,
             operations,
             Arc::clone(&running.operators),
+            Denials::of_admin(Arc::clone(&running.metrics), audit()),
             running.stop.clone(),
         ));
         running
@@ -440,10 +450,24 @@ async fn operations_and_refusals_are_audited_and_nothing_foreign_forges_a_line()
     ] {
         assert!(line.contains(part), "{part} is not in {line}");
     }
+    let denied = text
+        .lines()
+        .find(|line| line.contains("action=denied"))
+        .unwrap_or_else(|| panic!("not audited:\n{text}"));
+    for part in [
+        " listener=admin ",
+        " reason=header",
+        &format!(" uid={own_uid} "),
+    ] {
+        assert!(denied.contains(part), "{part} is not in {denied}");
+    }
     assert!(
-        text.contains("result=\"refused: forbidden header\""),
+        text.contains("is not the JSON this operation takes"),
         "{text}"
     );
+    let metrics = running.metrics.encode().unwrap();
+    let counted = "credvend_denied_total{listener=\"admin\",reason=\"header\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
     assert!(text.contains("x\\n2030-01-01"), "{text}");
     assert!(
         !text
@@ -529,37 +553,63 @@ async fn a_stopped_server_closes_idle_connections_at_once() {
         .unwrap();
 }
 
+/// The metrics address of a configuration, on an address of its own, and its port.
+async fn start_metrics(
+    listen: &str,
+    allow: Allow,
+    health: Arc<Health>,
+    stop: CancellationToken,
+) -> (u16, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let metrics = Arc::new(Metrics::new());
+    let settings = MetricsSettings {
+        address,
+        allow,
+        hosts: vec![],
+        token: None,
+        allow_remote: address.ip().is_unspecified(),
+    };
+    let denials = Denials::of_metrics(Arc::clone(&metrics), audit());
+    let access = MetricsAccess::new(&settings, Arc::new(SystemClock), denials).unwrap();
+    let operations = Arc::new(FakeOperations {
+        status: healthy(),
+        ..FakeOperations::default()
+    });
+    let shown = Shown {
+        metrics,
+        health,
+        operations,
+    };
+    let server = tokio::spawn(serve(listener, shown, Arc::new(access), stop));
+    (address.port(), server)
+}
+
+async fn ask_metrics(port: u16, line: &str, headers: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .unwrap();
+    let request =
+        format!("{line} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
 #[tokio::test]
 async fn the_metrics_address_answers_whom_its_guard_lets_in() {
-    use credvend::admin::metrics_server::{Health, error, serve};
-    use credvend::clock::SystemClock;
-    use credvend::observe::metrics::Metrics;
-
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let health = Arc::new(Health::new(Arc::new(SystemClock), ["role app".to_owned()]));
     let stop = CancellationToken::new();
-    let server = tokio::spawn(serve(
-        listener,
-        Arc::new(Metrics::new()),
+    let (port, server) = start_metrics(
+        "127.0.0.1:0",
+        Allow::AnyLocal,
         Arc::clone(&health),
-        |_, head| {
-            if head.headers.contains_key("origin") {
-                return Err(error(hyper::StatusCode::FORBIDDEN, "header", "no pages"));
-            }
-            Ok(())
-        },
         stop.clone(),
-    ));
-    let ask = async |path: &str, header: &str| {
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    };
+    )
+    .await;
+    let ask =
+        async |path: &str, headers: &str| ask_metrics(port, &format!("GET {path}"), headers).await;
     let page = ask("/metrics", "").await;
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
     assert!(
@@ -575,7 +625,7 @@ async fn the_metrics_address_answers_whom_its_guard_lets_in() {
             .await
             .starts_with("HTTP/1.1 403 ")
     );
-    assert!(ask("/", "").await.starts_with("HTTP/1.1 404 "));
+    assert!(ask("/nowhere", "").await.starts_with("HTTP/1.1 404 "));
     assert!(ask("/livez", "").await.starts_with("HTTP/1.1 200 "));
     let page = ask("/readyz", "").await;
     assert!(page.starts_with("HTTP/1.1 503 "), "{page}");
@@ -584,5 +634,113 @@ async fn the_metrics_address_answers_whom_its_guard_lets_in() {
     assert!(ask("/readyz", "").await.starts_with("HTTP/1.1 200 "));
     stop.cancel();
     server.await.unwrap();
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    assert!(
+        tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn the_status_page_is_for_people_and_nobody_else_can_use_it() {
+    let health = Arc::new(Health::new(Arc::new(SystemClock), []));
+    let stop = CancellationToken::new();
+    let (port, _server) = start_metrics("127.0.0.1:0", Allow::AnyLocal, health, stop.clone()).await;
+    let page = ask_metrics(port, "GET /", "Sec-Fetch-Site: same-origin\r\n").await;
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    for part in [
+        "content-type: text/html; charset=utf-8\r\n",
+        "cache-control: no-store\r\n",
+        "content-security-policy: default-src 'none'; style-src 'sha256-",
+        "referrer-policy: no-referrer\r\n",
+        "<td>app</td>",
+        "AKIDabcd…wxyz",
+        "127.0.0.1:9470",
+        "Version 0.1.0",
+        "http-equiv=\"refresh\"",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(
+        !page.contains("<script") && !page.contains("http://"),
+        "{page}"
+    );
+    let (head, body) = page.split_once("\r\n\r\n").unwrap();
+    let length = format!("content-length: {}", body.len());
+    assert!(head.contains(&length), "{head}");
+    let headed = ask_metrics(port, "HEAD /", "").await;
+    assert!(
+        headed.contains(&length) && headed.ends_with("\r\n\r\n"),
+        "{headed}"
+    );
+    for refused in [
+        "Sec-Fetch-Site: cross-site",
+        "Referer: http://x/",
+        "Origin: http://x",
+    ] {
+        let page = ask_metrics(port, "GET /", &format!("{refused}\r\n")).await;
+        assert!(page.starts_with("HTTP/1.1 403 "), "{refused}: {page}");
+        assert!(!page.contains("AKID"), "{refused}: {page}");
+    }
+    let posted = ask_metrics(port, "POST /", "").await;
+    assert!(posted.starts_with("HTTP/1.1 405 "), "{posted}");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_wildcard_metrics_address_knows_who_asks_and_says_what_would_let_them_in() {
+    let own = rustix::process::geteuid().as_raw();
+    let only = |uid: u32| {
+        Allow::Only(Principals {
+            users: [uid].into(),
+            ..Principals::default()
+        })
+    };
+    let stop = CancellationToken::new();
+    let health = || Arc::new(Health::new(Arc::new(SystemClock), []));
+    let (port, _let_in) = start_metrics("0.0.0.0:0", only(own), health(), stop.clone()).await;
+    let page = ask_metrics(port, "GET /livez", "").await;
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    let (port, _kept_out) = start_metrics("0.0.0.0:0", only(own + 1), health(), stop.clone()).await;
+    let page = ask_metrics(port, "GET /livez", "").await;
+    assert!(page.starts_with("HTTP/1.1 403 "), "{page}");
+    assert!(
+        page.contains(&format!("uid {own} is not allowed"))
+            && page.contains("allow = { users = [...] } of [metrics]"),
+        "{page}"
+    );
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_connection_without_a_place_is_closed_and_counted() {
+    let running = Running::start(healthy());
+    let mut open = Vec::new();
+    let head = "GET /admin/v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut some = [0; 64];
+    loop {
+        let mut stream = UnixStream::connect(running.socket()).await.unwrap();
+        // Closed already, it may refuse what is written.
+        let written = stream.write_all(head.as_bytes()).await;
+        let is_answered = written.is_ok() && stream.read(&mut some).await.is_ok_and(|it| it > 0);
+        if !is_answered {
+            break;
+        }
+        open.push(stream);
+        assert!(open.len() <= 64, "no bound at all");
+    }
+    let metrics = running.metrics.encode().unwrap();
+    let counted = "credvend_denied_total{listener=\"admin\",reason=\"limit\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
+    drop(open);
+    let request = head.replace("Host: x", "Host: x\r\nConnection: close");
+    for _ in 0..100 {
+        let mut stream = UnixStream::connect(running.socket()).await.unwrap();
+        let written = stream.write_all(request.as_bytes()).await;
+        if written.is_ok() && stream.read(&mut some).await.is_ok_and(|it| it > 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the places are not free again");
 }

@@ -7,6 +7,7 @@ mod corrections;
 mod dev;
 mod everyday;
 mod faults;
+mod forgetting;
 mod manager;
 mod outage;
 mod records;

@@ -151,13 +151,16 @@ impl Keeper {
             margin_dropped: held.margin.is_zero(),
             last_success: *last_success,
         });
-        if let Err(error) = inner.store.keep(sets, &summary.logins, self.here()) {
-            warn!(%error, "the held credentials would not survive a restart now; trying again");
+        let kept = inner.store.keep(sets, &summary.logins, self.here()).await;
+        if let Err(error) = kept {
+            warn!(
+                %error,
+                "what the service manager keeps may not be what is held; trying again"
+            );
             inner.stored = None;
             self.changed.notify_one();
             return false;
         }
-        inner.store.settle().await;
         inner.stored = Some(summary);
         true
     }

@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use crate::daemon::activation::InheritedFile;
+use crate::daemon::activation::{InheritedFile, KEPT};
 use crate::daemon::notify::ServiceManager;
 use crate::listener::KeepSockets;
 use crate::name::Name;
@@ -30,8 +30,6 @@ pub use state::{Held, Here, Keyring};
 /// Before the number of a state. No name of a listener holds an `@`, so none can be taken for
 /// the other.
 const STATE: &str = "state@";
-/// Before the name of the listener whose socket we bound.
-pub(super) const KEPT: &str = "kept@";
 
 /// What an earlier process left, and the way to leave something ourselves.
 #[derive(Debug)]
@@ -74,7 +72,8 @@ impl DescriptorStore {
                      closed",
                     file.name().escape_default()
                 ));
-                manager.discard(file.name());
+                // It stays there until the next restart tries again.
+                manager.discard(file.name()).ok();
                 continue;
             };
             sequence = sequence.max(number);
@@ -113,11 +112,14 @@ impl DescriptorStore {
         &self.keyring
     }
 
-    /// Leaves these sets and logins, and nothing else, to whoever comes after us.
+    /// Leaves these sets and logins, and nothing else, to whoever comes after us; returns when
+    /// the manager has it, and nothing older. A message of a process that is gone already is not
+    /// counted, and one that was not read yet does not make a `forget` true.
     ///
     /// # Errors
-    /// The file cannot be made, or the manager not be reached; what was stored before stays.
-    pub fn keep<'a>(
+    /// The file cannot be made, or the manager not be reached in time: it may have the older
+    /// state, this one, or both.
+    pub async fn keep<'a>(
         &mut self,
         sets: impl Iterator<Item = Held<'a>>,
         logins: &Logins,
@@ -132,16 +134,18 @@ impl DescriptorStore {
         let file = memfd::sealed(&name, text.as_ref())?;
         self.manager.store(&name, file.as_fd())?;
         self.sequence = sequence;
-        for old in std::mem::replace(&mut self.stored, vec![name]) {
-            self.manager.discard(&old);
-        }
-        Ok(())
-    }
-
-    /// Waits until the manager has what was given to it: a message of a process that is gone
-    /// already is not counted.
-    pub async fn settle(&self) {
-        self.manager.settle().await;
+        // What cannot be taken out stays on the list, to be taken out with the next state.
+        let mut failed = None;
+        self.stored.retain(|old| match self.manager.discard(old) {
+            Ok(()) => false,
+            Err(error) => {
+                failed = Some(error);
+                true
+            }
+        });
+        self.stored.push(name);
+        failed.map_or(Ok(()), Err)?;
+        self.manager.settle().await
     }
 }
 
@@ -183,7 +187,7 @@ impl KeepSockets for SocketKeeper {
             return false;
         }
         self.release(name); // an address that was taken anew leaves the old socket there
-        match self.0.store(&format!("{KEPT}{name}"), socket) {
+        match self.0.store_socket(&format!("{KEPT}{name}"), socket) {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(listener = name, %error, "the socket will not outlive a restart");
@@ -193,7 +197,8 @@ impl KeepSockets for SocketKeeper {
     }
 
     fn release(&self, name: &str) {
-        self.0.discard(&format!("{KEPT}{name}"));
+        // One that stays there is told from the right one by the next process.
+        self.0.discard(&format!("{KEPT}{name}")).ok();
     }
 }
 
@@ -202,7 +207,7 @@ fn sequence_of(name: &str) -> Option<u64> {
 }
 
 /// Which boot this is: boot times are comparable within one only. Empty if the kernel does not
-/// tell, which equals no other.
+/// tell; then no two are taken for the same.
 #[must_use]
 pub fn boot_id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

@@ -302,7 +302,8 @@ struct Shift(i128);
 
 impl Shift {
     fn between(boot_id: &str, written_at: Clocks, here: Here<'_>) -> Result<Self, String> {
-        if boot_id == here.boot_id {
+        // A boot that has no name is no other one's equal.
+        if boot_id == here.boot_id && !boot_id.is_empty() {
             return Ok(Self(0));
         }
         let elapsed_ms = milliseconds(here.at.wall)

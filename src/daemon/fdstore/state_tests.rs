@@ -98,6 +98,16 @@ fn on_another_boot_life_is_counted_on_the_wall_clock() {
 }
 
 #[test]
+fn two_boots_without_a_name_are_not_the_same() {
+    let mut document = written("t");
+    document.boot_id = String::new();
+    let restored = document.restore(app, here("", 500, 400), &mut Vec::new());
+    let set = &restored["app"].set;
+    // As on another boot: 340 s by the wall after writing.
+    assert_eq!((set.obtained_at, set.expires_at), (boot(100), boot(3700)));
+}
+
+#[test]
 fn what_cannot_be_served_is_dropped_with_a_sentence() {
     type Fingerprint = fn(&str) -> Option<String>;
     let gone: Fingerprint = |_| None;

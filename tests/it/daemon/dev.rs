@@ -104,7 +104,9 @@ async fn every_line_works_when_pasted_and_nothing_is_left_behind() {
     .await;
 
     let pid = Pid::from_raw(i32::try_from(dev.0.id()).unwrap()).unwrap();
+    // Told twice within moments, it still tidies up.
     kill_process(pid, Signal::INT).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
     let code = eventually("it ends", Duration::from_secs(10), async || {
         dev.0.try_wait().unwrap().map(|status| status.code())
     })

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -16,6 +16,8 @@ use super::site::{SOON, eventually};
 
 pub(crate) struct Manager {
     pub(crate) socket: PathBuf,
+    /// Whether it reads what it is told, and news of that.
+    ears: Arc<(Mutex<bool>, Condvar)>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -34,14 +36,24 @@ impl Manager {
         let ours = UnixDatagram::bind(&socket).unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let noted = Arc::clone(&seen);
+        let ears = Arc::new((Mutex::new(true), Condvar::new()));
+        let its = Arc::clone(&ears);
         // Ends with the test's process: nobody closes a socket that is bound to a path.
         thread::spawn(move || {
             loop {
+                let open = its.1.wait_while(its.0.lock().unwrap(), |open| !*open);
+                drop(open.unwrap());
                 let (lines, descriptors) = receive(&ours);
                 noted.lock().unwrap().note(lines, descriptors);
             }
         });
-        Self { socket, seen }
+        Self { socket, ears, seen }
+    }
+
+    /// Whether to read what comes; of what is not read, the first message still is.
+    pub(crate) fn listen(&self, open: bool) {
+        *self.ears.0.lock().unwrap() = open;
+        self.ears.1.notify_all();
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

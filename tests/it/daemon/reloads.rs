@@ -140,6 +140,12 @@ async fn a_wrong_file_changes_nothing_and_says_why() {
     daemon.signal(Signal::HUP);
     let line = daemon.logs("nothing was changed").await;
     assert!(line.contains("ERROR"), "{line}");
+    let mistakes = daemon.lines("nothing was changed");
+    assert_eq!(mistakes.len(), 3, "an event for each: {mistakes:#?}");
+    assert!(mistakes[0].contains("config.toml:"), "{mistakes:#?}");
+    let is_event =
+        |line: &str| line.contains(" INFO ") || line.contains(" ERROR ") || line.contains(" WARN ");
+    assert!(daemon.log().lines().all(is_event), "{}", daemon.log());
     assert_eq!(site.set("app", "app").await, app);
 
     site.configure(&two());

@@ -121,26 +121,67 @@ async fn a_client_that_only_waits_for_news_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_second_sigterm_ends_it_at_once() {
+async fn a_later_sigterm_cuts_off_what_is_under_way_and_one_told_twice_does_not() {
     let (site, mut daemon) = started("30s").await;
     let waiting = async { long_poll(&site).await };
     let stopping = async {
         sleep(Duration::from_millis(300)).await;
+        // As `timeout` does: the process, and then its group.
         daemon.signal(Signal::TERM);
-        daemon.logs("stopping").await;
+        daemon.signal(Signal::INT);
+        eventually("nobody listens", SOON, async || {
+            let refused = UnixStream::connect(site.path("app.sock")).await.is_err();
+            refused.then_some(())
+        })
+        .await;
+        daemon.signal(Signal::TERM);
+        sleep(Duration::from_millis(1200)).await;
         assert_eq!(daemon.ended(), None, "a request is under way");
         daemon.signal(Signal::TERM);
         let begun = Instant::now();
-        daemon.end().await;
-        begun.elapsed()
+        let code = daemon.end().await;
+        (code, begun.elapsed())
     };
-    let (_, took) = timeout(SOON, async { tokio::join!(waiting, stopping) })
+    let (_, (code, took)) = timeout(SOON, async { tokio::join!(waiting, stopping) })
         .await
         .unwrap();
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(code, 69, "{}", daemon.log());
+    assert!(
+        daemon.log().contains("told again to stop"),
+        "{}",
+        daemon.log()
+    );
 
     site.cloud.state.clear_faults();
     // What it left behind does not stand in the way of the next one.
     let _next = site.start().await;
     site.set("app", "app").await;
+}
+
+#[tokio::test]
+async fn a_start_and_a_stop_are_one_line_each() {
+    let site = Site::new();
+    site.configure(
+        &[
+            base(),
+            assumed("app", "ops", "app", ""),
+            socket("app", &["app"]),
+        ]
+        .concat(),
+    );
+    let mut daemon = site.start().await;
+    site.set("app", "app").await;
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.end().await, 0);
+    let lines: Vec<String> = daemon
+        .lines(" INFO ")
+        .into_iter()
+        .filter(|line| !line.contains("credvend::audit") && !line.contains("role=app"))
+        .collect();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(
+        lines[0].contains(" started ") && lines[1].contains(" stopped "),
+        "{lines:#?}"
+    );
 }

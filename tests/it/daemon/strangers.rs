@@ -149,6 +149,35 @@ async fn a_token_is_for_the_group_that_the_listener_names() {
 }
 
 #[tokio::test]
+async fn nobody_reads_the_memory_of_a_command_that_holds_a_set() {
+    if !rustix::process::geteuid().is_root() {
+        skipped("only root can become another user");
+        return;
+    }
+    let site = Site::new();
+    let program = site.path("credvend");
+    fs::copy(assert_cmd::cargo::cargo_bin!("credvend"), &program).unwrap();
+    fs::set_permissions(site.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    let listen = format!("{}:9479", site.ip);
+    let child = Command::new(program)
+        .args(["bridge", "/nowhere.sock", "--listen", &listen])
+        .uid(STRANGER)
+        .gid(STRANGER)
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    let bridge = crate::support::Started(child.unwrap());
+    // Its files in /proc are root's, not its user's, once it cannot be dumped or traced.
+    let status = format!("/proc/{}/status", bridge.0.id());
+    super::site::eventually("it is out of reach", super::site::SOON, async || {
+        let is_up = tokio::net::TcpStream::connect(&listen).await.is_ok();
+        is_up.then_some(())
+    })
+    .await;
+    let uid = std::os::unix::fs::MetadataExt::uid(&fs::metadata(status).unwrap());
+    assert_eq!(uid, 0);
+}
+
+#[tokio::test]
 async fn a_second_daemon_takes_nothing_from_the_first() {
     let site = Site::new();
     site.configure(

@@ -1,0 +1,165 @@
+//! Who may read the metrics address: the rules of listeners, with its own default.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::StatusCode;
+use hyper::header::AUTHORIZATION;
+use hyper::http::request::Parts;
+
+use super::connections::Visitor as AtTheDoor;
+use super::denials::Denials;
+use super::metrics_server::{Page, error};
+use super::places::Guest;
+use crate::clock::Clock;
+use crate::config::model::{Address, Metrics};
+use crate::listener::access::{Admission, Identity};
+use crate::listener::guard::{self, Head, Rules};
+use crate::listener::host::Hosts;
+use crate::listener::sock_diag::SockDiag;
+use crate::listener::token::Token;
+use crate::observe::audit::Peer;
+
+/// The rules of one metrics address.
+#[derive(Debug)]
+pub struct MetricsAccess {
+    hosts: Hosts,
+    admission: Admission,
+    token: Option<Token>,
+    kernel: Mutex<SockDiag>,
+    denials: Denials,
+    own: u32,
+}
+
+/// The other end of a connection, and our own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor {
+    identity: Identity,
+    server: SocketAddr,
+}
+
+impl AtTheDoor for Visitor {
+    fn peer(&self) -> Peer {
+        self.identity.peer()
+    }
+}
+
+impl MetricsAccess {
+    /// # Errors
+    /// A sentence on a token that cannot be had.
+    pub fn new(
+        settings: &Metrics,
+        clock: Arc<dyn Clock>,
+        denials: Denials,
+    ) -> Result<Self, String> {
+        let address = Address::Tcp(settings.address);
+        let own = rustix::process::geteuid().as_raw();
+        let token = settings
+            .token
+            .as_ref()
+            .map(|path| Token::open(path, None, clock))
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            hosts: Hosts::at(settings.address, &[], &settings.hosts),
+            admission: Admission::new(Some(&settings.allow), &address, own),
+            token,
+            kernel: Mutex::default(),
+            denials,
+            own,
+        })
+    }
+
+    pub(super) fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    /// Who made a connection. To be asked right after it was accepted: a client that has gone
+    /// away cannot be told from one that never was. `server` is our end of it, which a wildcard
+    /// address is not.
+    pub(super) fn identify(&self, client: SocketAddr, server: SocketAddr) -> Visitor {
+        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = match kernel.owner(client, server) {
+            Ok(Some(uid)) => Identity::Known {
+                uid,
+                gid: None,
+                pid: None,
+            },
+            Ok(None) => Identity::NoSuchSocket,
+            Err(_) => Identity::NoAnswer,
+        };
+        Visitor { identity, server }
+    }
+
+    /// Whose place a connection takes.
+    pub(super) fn guest(&self, visitor: &Visitor) -> Guest {
+        match visitor.identity.uid() {
+            Some(uid) if uid == 0 || uid == self.own => Guest::Operator,
+            uid => Guest::Stranger(uid),
+        }
+    }
+
+    /// Lets a request in, or says why not.
+    pub(super) fn check(&self, visitor: &Visitor, head: &Parts) -> Result<(), Page> {
+        let peer = visitor.peer();
+        let head_of_request = Head {
+            method: &head.method,
+            uri: &head.uri,
+            headers: &head.headers,
+            ambiguous_length: false,
+            local: Some(visitor.server.ip()),
+        };
+        let rules = Rules {
+            hosts: &self.hosts,
+            emulated: &[],
+            same_origin: true,
+        };
+        if let Err(violation) = guard::check(head_of_request, rules) {
+            let status = violation.status();
+            self.denials.note(violation.reason(), &peer);
+            return Err(error(status, violation.reason(), &violation.to_string()));
+        }
+        if !self.admission.admits(visitor.identity) {
+            self.denials.note("peer", &peer);
+            let message = not_allowed(visitor.identity);
+            return Err(error(StatusCode::FORBIDDEN, "not-allowed", &message));
+        }
+        match &self.token {
+            Some(token) if !presents(token, head) => {
+                self.denials.note("token", &peer);
+                let message = "this address needs its token in the `Authorization` header";
+                Err(error(StatusCode::UNAUTHORIZED, "token", message))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Who that is, and which setting would let them in.
+fn not_allowed(identity: Identity) -> String {
+    let why = match identity {
+        Identity::Known { uid, .. } => {
+            return format!(
+                "uid {uid} is not allowed to read the metrics address: add it to \
+                 allow = {{ users = [...] }} of [metrics]"
+            );
+        }
+        Identity::NoSuchSocket | Identity::NotAsked => {
+            "the kernel knows no local socket at the other end of this connection (another host \
+             or network namespace, or closed already)"
+        }
+        Identity::NoAnswer => {
+            "the kernel does not say who is at the other end of this connection (sock_diag gives \
+             no answer)"
+        }
+    };
+    format!("{why}, and allow of [metrics] names who may ask: \"any-local\" there lets it in")
+}
+
+/// As `Authorization: TOKEN`, or with the word `Bearer` that Prometheus puts before it.
+fn presents(token: &Token, head: &Parts) -> bool {
+    head.headers.get(AUTHORIZATION).is_some_and(|value| {
+        let value = value.as_bytes();
+        token.accepts(value.strip_prefix(b"Bearer ").unwrap_or(value))
+    })
+}
