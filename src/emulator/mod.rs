@@ -52,6 +52,7 @@ mod portal;
 mod random;
 mod respond;
 mod saml;
+mod script;
 mod server;
 mod state;
 mod tencent;
@@ -66,8 +67,9 @@ use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
 pub use calls::{CallsReport, MOST_RECENT, RecentCall};
-pub use faults::{Fault, FaultKind, InvalidFaults, LONGEST_DELAY, MOST_FAULTS};
+pub use faults::{Fault, FaultKind, LONGEST_DELAY};
 pub use portal::{Decision, Person, Portal, PortalAccount, PortalRole, Rules};
+pub use script::{InvalidFaults, MOST_FAULTS};
 use server::Orders;
 pub use state::{FARTHEST_OFFSET, State};
 pub use world::{
