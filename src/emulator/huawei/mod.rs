@@ -14,6 +14,7 @@ mod authorize;
 mod limits;
 mod metadata;
 mod refusal;
+mod saml;
 mod urn;
 
 use std::io;

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use hyper::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::emulator::parameters::Complaint;
 
@@ -119,12 +119,9 @@ impl Refusal {
                 "title": self.status.canonical_reason().unwrap_or_default(),
             }}),
         };
-        if self.code == "STS5.1001"
-            && let Value::Object(fields) = &mut body
-        {
-            // What DecodeAuthorizationMessage takes; here it holds nothing.
-            let message = "encoded_authorization_message".to_owned();
-            fields.insert(message, "ZXhhbXBsZQ==".into());
+        if self.shape == Shape::Flat && self.code == "STS5.1001" {
+            // What DecodeAuthorizationMessage of STS takes; here it holds nothing.
+            body["encoded_authorization_message"] = "ZXhhbXBsZQ==".into();
         }
         body.to_string()
     }
