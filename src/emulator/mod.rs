@@ -39,7 +39,7 @@
 //! | `GET /_emulator/sign-ins` | codes and states that wait for a person, and how many are signed in |
 //! | `POST /_emulator/sign-ins` | `{"shown", "decision"}`: `approve` or `deny` what the page would show |
 //! | `DELETE /_emulator/sign-ins` | ends every session |
-//! | `POST /_emulator/portal` | `{"interval_seconds"?, "code_seconds"?, "session_seconds"?, …}` |
+//! | `POST /_emulator/portal` | [`Rules`]; what is left out is set back |
 //! | `POST /_emulator/saml-assertions` | `{"cloud"?, "provider", "role", "account"?, "session_name"?, "lifetime_seconds"?}` |
 
 mod calls;

@@ -195,3 +195,39 @@ fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
         .map(|(name, value)| (decoded(name), decoded(value)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Call, Method};
+
+    #[test]
+    fn the_manual_has_every_action_of_the_portals() {
+        let manual = include_str!("../../../docs/emulator.md");
+        for (method, path, action) in [
+            ("POST", "/v1/clients", "RegisterClient"),
+            ("POST", "/v1/device/authorize", "StartDeviceAuthorization"),
+            ("POST", "/v1/tokens", "CreateToken"),
+            ("GET", "/v1/assigned-accounts", "ListAccounts"),
+            ("GET", "/v1/assigned-agencies", "ListAgencies"),
+            ("GET", "/v1/credentials", "GetAgencyCredentials"),
+            ("POST", "/v1/logout", "Logout"),
+            ("POST", "/api/sso/check_login_state", "check_login_state"),
+            ("POST", "/api/org/gen_saml_response", "gen_saml_response"),
+            (
+                "POST",
+                "/api/sts/assume_role_with_saml",
+                "assume_role_with_saml",
+            ),
+        ] {
+            let method: Method = method.parse().unwrap();
+            let call = Call::of(&method, path).unwrap();
+            assert_eq!(call.action(), action);
+            let named = if call.hands_out_a_set() {
+                format!("**`{action}`**")
+            } else {
+                format!(" `{action}`")
+            };
+            assert!(manual.contains(&named), "{named}");
+        }
+    }
+}
