@@ -107,7 +107,14 @@ impl Refusal {
     }
 
     pub(super) fn body(&self, request_id: &str) -> String {
-        let mut body = match self.shape {
+        match self.shape {
+            // What DecodeAuthorizationMessage of STS takes; here it holds nothing.
+            Shape::Flat if self.code == "STS5.1001" => json!({
+                "error_code": self.code,
+                "error_msg": self.message,
+                "request_id": request_id,
+                "encoded_authorization_message": "ZXhhbXBsZQ==",
+            }),
             Shape::Flat => json!({
                 "error_code": self.code,
                 "error_msg": self.message,
@@ -118,12 +125,8 @@ impl Refusal {
                 "message": self.message,
                 "title": self.status.canonical_reason().unwrap_or_default(),
             }}),
-        };
-        if self.shape == Shape::Flat && self.code == "STS5.1001" {
-            // What DecodeAuthorizationMessage of STS takes; here it holds nothing.
-            body["encoded_authorization_message"] = "ZXhhbXBsZQ==".into();
         }
-        body.to_string()
+        .to_string()
     }
 }
 

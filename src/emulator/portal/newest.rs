@@ -31,12 +31,10 @@ impl<T> Newest<T> {
 
     /// What is known by that name; if nothing is, it is made.
     pub(super) fn get_or_insert_with(&mut self, name: &str, make: impl FnOnce() -> T) -> &mut T {
-        let at = self.0.iter().position(|(known, _)| known == name);
-        let at = at.unwrap_or_else(|| {
+        if self.get(name).is_none() {
             self.insert(name.to_owned(), make());
-            self.0.len() - 1
-        });
-        &mut self.0[at].1
+        }
+        self.get_mut(name).expect("it was put in if it was missing")
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<T> {
