@@ -1,6 +1,7 @@
 //! What is vended: one immutable set of temporary credentials, and the cloud it is for.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::BootTime;
@@ -62,12 +63,25 @@ pub struct Obtained {
     pub issuer_now: Option<SystemTime>,
     /// When the request was sent.
     pub sent_at: BootTime,
+    /// The session length that was asked for, where one was.
+    pub asked: Option<Duration>,
 }
+
+/// A cloud gives no longer session than it was asked for; what looks longer than this beyond it is
+/// a wrong `Date`, written by a relay perhaps.
+const LENIENCE: Duration = Duration::from_secs(10);
 
 /// `Date` is cut to whole seconds, so the issuer's clock may have been almost this much further.
 const DATE_RESOLUTION: Duration = Duration::from_secs(1);
 
 impl Obtained {
+    /// The same, of a session that was asked to be so long.
+    #[must_use]
+    pub fn of_at_most(mut self, seconds: u64) -> Self {
+        self.asked = Some(Duration::from_secs(seconds));
+        self
+    }
+
     /// When the lifetime begins on our boot clock: when the request was sent, or a second before
     /// that if the issuer told its time in whole seconds. Either errs to the safe side: a set must
     /// never be served after its end.
@@ -80,11 +94,14 @@ impl Obtained {
     }
 
     /// Life of the set, counted from [`Self::begins_at`]: expiry minus the answer's own `Date`, so
-    /// that a wrong clock on this host does not matter. `host_now` stands in if there was none.
+    /// that a wrong clock on this host does not matter. `host_now` stands in if there was none. Not
+    /// noticeably longer than what was asked for.
     #[must_use]
     pub fn lifetime(&self, host_now: SystemTime) -> Duration {
         let now = self.issuer_now.unwrap_or(host_now);
-        self.expires_at.duration_since(now).unwrap_or_default()
+        let told = self.expires_at.duration_since(now).unwrap_or_default();
+        self.asked
+            .map_or(told, |asked| told.min(asked.saturating_add(LENIENCE)))
     }
 }
 
@@ -122,6 +139,11 @@ impl CredentialSet {
     pub fn is_valid(&self, now: BootTime) -> bool {
         now < self.expires_at
     }
+}
+
+/// A role seen by those who sign with it: its newest valid set, if it holds one.
+pub trait HoldsCredentials: fmt::Debug + Send + Sync + 'static {
+    fn valid_set(&self) -> Option<Arc<CredentialSet>>;
 }
 
 /// An access key id cut down for people: enough to tell two apart, useless to a thief.
@@ -174,12 +196,32 @@ mod tests {
             expires_at: issuer + Duration::from_hours(1),
             issuer_now: Some(issuer),
             sent_at: BootTime::default(),
+            asked: None,
         };
         let host_is_a_day_late = issuer + Duration::from_hours(24);
         assert_eq!(
             obtained.lifetime(host_is_a_day_late),
             Duration::from_hours(1)
         );
+    }
+
+    #[test]
+    fn a_wrong_date_makes_no_session_longer_than_was_asked_for() {
+        let issuer = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let told = |date_is_behind: u64, asked: Option<u64>| {
+            let obtained = Obtained {
+                keys: keys("a", "b", "c"),
+                expires_at: issuer + Duration::from_hours(1),
+                issuer_now: Some(issuer - Duration::from_secs(date_is_behind)),
+                sent_at: BootTime::default(),
+                asked: asked.map(Duration::from_secs),
+            };
+            obtained.lifetime(issuer).as_secs()
+        };
+        assert_eq!(told(3 * 86_400, Some(3600)), 3610);
+        assert_eq!(told(2, Some(3600)), 3602, "two machines' clocks");
+        assert_eq!(told(0, Some(7200)), 3600, "a shorter one is what it is");
+        assert_eq!(told(3 * 86_400, None), 3 * 86_400 + 3600);
     }
 
     #[test]

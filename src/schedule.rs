@@ -5,7 +5,8 @@
 //!
 //! 1. Without the draw, no replacement is planned before the age *young*; with it, never before
 //!    half of that.
-//! 2. A replacement is always planned before the shown expiry.
+//! 2. A replacement is planned before the shown expiry, unless `refresh-ahead` was set to less
+//!    than the margin, which is warned about.
 //! 3. Where refreshing works, what is shown never falls below `min_remaining` before the
 //!    replacement was due, with time left over for the attempt itself.
 //! 4. A backoff lies between 250 ms and an eighth of the remaining life, and that eighth is
@@ -125,6 +126,16 @@ pub fn shown_at_least(lifetime: Duration, configured_ahead: Option<Duration>) ->
     ahead(lifetime, configured_ahead).saturating_sub(margin(lifetime) + reserve(lifetime))
 }
 
+/// If a replacement may come only when its predecessor looks expired: how much `refresh-ahead` has
+/// to exceed. `None` if all is well.
+#[must_use]
+pub fn too_late(lifetime: Duration, configured_ahead: Option<Duration>) -> Option<Duration> {
+    let least = margin(lifetime) + reserve(lifetime);
+    configured_ahead
+        .filter(|ahead| *ahead <= least)
+        .map(|_| least)
+}
+
 /// Time that one refresh may take: `max(L/60, 15s)`.
 fn reserve(lifetime: Duration) -> Duration {
     (lifetime / 60).max(15 * SECOND)
@@ -166,14 +177,14 @@ pub fn backoff(failures: u32, throttled: bool, remaining: Option<Duration>, draw
     full.mul_f64(draw.clamp(0.0, 1.0)).max(SHORTEST_BACKOFF)
 }
 
-/// The pause a cloud asked for, within reason: at least our own backoff, and never so long that
-/// the held set ends meanwhile.
+/// The pause a cloud asked for, within reason: never so long that the held set ends meanwhile, nor
+/// that clients of a role that holds nothing wait for more than a minute.
 #[must_use]
-pub fn retry_after(asked: Duration, own: Duration, remaining: Option<Duration>) -> Duration {
+pub fn honoured(asked: Duration, remaining: Option<Duration>) -> Duration {
     let bound = remaining.map_or(BACKOFF_CAP, |life| {
         LONGEST_RETRY_AFTER.min((life / 8).max(BACKOFF_CAP_FLOOR))
     });
-    asked.min(bound).max(own)
+    asked.min(bound)
 }
 
 /// How long an overdue replacement waits after a suspend, so that a resumed fleet does not call
@@ -235,6 +246,17 @@ mod tests {
     }
 
     #[test]
+    fn an_ahead_that_comes_too_late_is_known() {
+        let hour = Duration::from_hours(1);
+        assert_eq!(too_late(hour, None), None);
+        assert_eq!(too_late(hour, Some(7 * MINUTE)), None);
+        // 5 min of margin and 1 min for the refresh itself
+        for ahead in [Duration::ZERO, MINUTE, 6 * MINUTE] {
+            assert_eq!(too_late(hour, Some(ahead)), Some(6 * MINUTE));
+        }
+    }
+
+    #[test]
     fn the_margin_goes_only_when_it_must() {
         let margin = 5 * MINUTE;
         for (case, remaining, failed, dropped) in [
@@ -283,9 +305,9 @@ mod tests {
     fn a_day_of_retry_after_is_not_obeyed() {
         let day = Duration::from_hours(24);
         let hour = Some(Duration::from_hours(1));
-        assert_eq!(retry_after(day, SECOND, hour), 5 * MINUTE);
-        assert_eq!(retry_after(day, SECOND, None), MINUTE);
-        assert_eq!(retry_after(Duration::ZERO, 2 * SECOND, hour), 2 * SECOND);
+        assert_eq!(honoured(day, hour), 5 * MINUTE);
+        assert_eq!(honoured(day, None), MINUTE);
+        assert_eq!(honoured(10 * SECOND, None), 10 * SECOND);
     }
 
     proptest! {
@@ -307,7 +329,10 @@ mod tests {
             prop_assert!(drawn.due_age >= shortest_pause(lifetime));
             prop_assert!(drawn.due_age <= steady.due_age);
             prop_assert!(steady.due_age.checked_sub(drawn.due_age).unwrap() <= lifetime / 10);
-            prop_assert!(drawn.due_age <= lifetime);
+            if steady.ahead >= steady.margin {
+                prop_assert!(drawn.due_age <= lifetime.checked_sub(drawn.margin).unwrap());
+            }
+            prop_assert!(drawn.due_age < lifetime || steady.ahead.is_zero());
         }
 
         #[test]

@@ -1,15 +1,14 @@
 //! What is legal but unwise.
 
-use std::collections::BTreeMap;
+mod budgets;
+
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::findings::Findings;
 use super::host::Host;
 use super::listener::metadata_protocol;
-use super::model::{
-    Address, Allow, Config, Listener, Protocol, Provider, Role, Sink, SinkKind, Source,
-};
+use super::model::{Address, Allow, Config, Listener, Protocol, Role, Sink, SinkKind, Source};
 use super::provider::account_of;
 use super::values::spoken;
 use crate::credentials::Cloud;
@@ -39,7 +38,7 @@ pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
     for sink in config.sinks.values() {
         sinks_of_another_cloud(sink, config, findings);
     }
-    budgets(config, findings);
+    budgets::all(config, findings);
 }
 
 /// Secrets that are not to be had from here, or that others can have too.
@@ -87,6 +86,17 @@ fn timing(role: &Role, findings: &Findings<'_>) {
                 spoken(most)
             ),
             "a new set is used for a while before the next one is asked for".to_owned(),
+        );
+    }
+    if let Some(least) = schedule::too_late(life, role.refresh_ahead) {
+        findings.warning_at(
+            &[&format!("role.{}.refresh-ahead", role.name)],
+            format!(
+                "`refresh-ahead` is so little that sessions of {} look expired, or nearly so, \
+                 before their replacement is there",
+                spoken(life)
+            ),
+            format!("more than {}", spoken(least)),
         );
     }
     let shown = shown_at_least(life, role.refresh_ahead);
@@ -274,72 +284,5 @@ fn sinks_of_another_cloud(sink: &Sink, config: &Config, findings: &Findings<'_>)
             ),
             "they will be refused with these keys".to_owned(),
         );
-    }
-}
-
-/// More refreshes than an endpoint's budget lets through.
-fn budgets(config: &Config, findings: &Findings<'_>) {
-    let mut wanted: BTreeMap<(Cloud, &str, &str), (f64, usize)> = BTreeMap::new();
-    for role in config.roles.values() {
-        let (Some(life), Some(action)) = (role.provider.duration(), action(&role.provider)) else {
-            continue;
-        };
-        let every = life
-            .saturating_sub(schedule::ahead(life, role.refresh_ahead))
-            .as_secs_f64()
-            .max(1.0);
-        let endpoint = role.provider.sts().endpoint.as_str();
-        let identity = role
-            .expected_account
-            .is_some()
-            .then_some("get-caller-identity");
-        for action in [Some(action), identity].into_iter().flatten() {
-            let (rate, roles) = wanted.entry((role.cloud, endpoint, action)).or_default();
-            *rate += 1.0 / every;
-            *roles += 1;
-        }
-    }
-    for ((cloud, endpoint, action), (rate, roles)) in wanted {
-        let budget = config.limits.of(cloud).per_second(action);
-        if rate > budget {
-            let first = config
-                .roles
-                .keys()
-                .next()
-                .map(|name| format!("role.{name}"));
-            findings.warning_at(
-                &[
-                    &format!("limits.{cloud}.{action}"),
-                    &format!("limits.{cloud}.default"),
-                    "limits.fleet-size",
-                    first.as_deref().unwrap_or_default(),
-                ],
-                format!(
-                    "keeping {roles} role(s) fresh takes {rate:.3} calls per second of {action} \
-                     at {endpoint}, and the budget is {budget:.3}"
-                ),
-                format!("ask for longer sessions, or raise [limits.{cloud}]"),
-            );
-        }
-    }
-}
-
-/// The action that mints a role's sets, as `[limits]` names it.
-fn action(provider: &Provider) -> Option<&'static str> {
-    match provider {
-        Provider::HuaweiAgencyCredentials(_) => Some("create-temporary-access-key-by-agency"),
-        Provider::HuaweiAssumeAgency(_) => Some("assume-agency"),
-        Provider::HuaweiAssumeAgencyWithOidc(_) => Some("assume-agency-with-oidc"),
-        Provider::HuaweiAssumeAgencyWithSaml(_) => Some("assume-agency-with-saml"),
-        Provider::TencentAssumeRole(_) => Some("assume-role"),
-        Provider::TencentAssumeRoleWithWebIdentity(_) => Some("assume-role-with-web-identity"),
-        Provider::TencentAssumeRoleWithSaml(_) | Provider::TencentIdentityCenter(_) => {
-            Some("assume-role-with-saml")
-        }
-        Provider::TencentGetFederationToken(_) => Some("get-federation-token"),
-        Provider::HuaweiIdentityCenter(_)
-        | Provider::HuaweiInstanceMetadata(_)
-        | Provider::TencentInstanceMetadata(_)
-        | Provider::Command(_) => None,
     }
 }

@@ -1,7 +1,7 @@
 //! What operators ask for over the admin socket.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::parts::Daemon;
 use super::roles::Managed;
@@ -16,7 +16,7 @@ use crate::clock::rfc3339_seconds;
 use crate::observe::audit::Peer;
 use crate::provider::BoxFuture;
 use crate::refresh::RefreshReply;
-use crate::refresh::attempt::Attempt;
+use crate::refresh::calls::{Calls, Progress};
 
 /// Version of every document sent.
 pub(super) const VERSION: u32 = 1;
@@ -60,6 +60,8 @@ impl Operations for Operator {
             let running: Vec<_> = selected
                 .into_iter()
                 .map(|managed| {
+                    // Whoever asks may have raised what bounded the last session.
+                    managed.provider.reset_ladder();
                     let handle = managed.handle.clone();
                     let task = tokio::spawn(async move { handle.refresh().await });
                     (managed, task)
@@ -156,15 +158,14 @@ impl Operations for Operator {
                 let message = format!("role `{}` holds nothing valid at the moment", request.role);
                 return Err(Refusal::new(RefusalCode::Unavailable, message));
             };
-            let mut took = Duration::ZERO;
-            let identity = Attempt {
+            let identity = Calls {
                 role: managed.config.name.clone(),
                 provider: managed.provider,
-                expected_account: None,
                 source: None,
+                clock: Arc::clone(&self.0.clock),
                 metrics: Arc::clone(&self.0.metrics),
             }
-            .identity(&set.keys, &mut took)
+            .identity(&set.keys, &mut Progress::default())
             .await
             .map_err(|error| Refusal::new(RefusalCode::Unavailable, error.report()))?;
             Ok(Whose {
@@ -210,10 +211,7 @@ impl Daemon {
 fn outcome(role: String, reply: RefreshReply, held: Option<SystemTime>) -> RefreshOutcome {
     let (result, message) = match reply {
         RefreshReply::Refreshed { .. } => ("refreshed", None),
-        RefreshReply::Unchanged { .. } => (
-            "refreshed",
-            Some("its source repeated the set that is held".to_owned()),
-        ),
+        RefreshReply::Unchanged { why, .. } => ("refreshed", Some(why)),
         RefreshReply::Failed(why) => ("failed", Some(why)),
         RefreshReply::TooSoon(wait) => (
             "too-soon",

@@ -8,12 +8,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::model::{self, Config, Source};
-use crate::credentials::CredentialSet;
+use crate::credentials::{CredentialSet, HoldsCredentials};
 use crate::login::Logins;
 use crate::name::Name;
 use crate::observe::metrics::EndpointLabels;
 use crate::provider::secrets::Stamp;
-use crate::provider::signer::HoldsCredentials;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
 use crate::refresh::state::Resumed;
 use crate::refresh::{Handle, Refresher, Settings, Shared};
@@ -99,6 +98,9 @@ impl Roles {
             config.limits.clone(),
             resolver(&self.sources),
         );
+        // Those of endpoints that are called no more must go; the others are shown again in a moment.
+        self.shared.metrics.upstream_clock_skew.clear();
+        self.show_clock_skews();
         let old = lock(&self.entries).clone();
         let mut new = BTreeMap::new();
         let mut retuned = Vec::new();
@@ -269,7 +271,9 @@ impl Roles {
         let same = entry.config == *role;
         debug_assert!(source(role, started).is_some() == role_source(role).is_some());
         if same {
-            // What a provider has learned, it keeps where nothing changed.
+            // What a provider has learned, it keeps where nothing changed, but for the cap of the
+            // session length: whoever raised it may have reloaded for that.
+            entry.provider.reset_ladder();
             return entry.clone();
         }
         let provider = provider::build(role, &self.context);

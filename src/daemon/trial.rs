@@ -56,7 +56,8 @@ pub async fn try_roles(config: &Config) -> std::io::Result<Vec<Trial>> {
     let mut trials = Vec::new();
     for managed in roles.sources_first() {
         let result = match managed.handle.refresh().await {
-            RefreshReply::Refreshed { shown_expiry } | RefreshReply::Unchanged { shown_expiry } => {
+            RefreshReply::Refreshed { shown_expiry }
+            | RefreshReply::Unchanged { shown_expiry, .. } => {
                 let view = managed.handle.role().view();
                 let id = view
                     .held

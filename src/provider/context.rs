@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::BoxFuture;
 use super::budget::Budget;
+use super::budgets::Budgets;
 use super::endpoint_clock::EndpointClock;
 use super::identity_center::{HoldsSession, Session};
 use super::secrets::{SecretRef, SecretSource};
-use super::signer::{HoldsCredentials, Signer};
+use super::signer::Signer;
 use super::upstream::{Clients, HttpClient};
 use crate::clock::Clock;
 use crate::config::model::{Key, Limits, Source, Upstream};
-use crate::credentials::Cloud;
+use crate::credentials::{Cloud, HoldsCredentials};
 use crate::name::Name;
 
 /// Finds the role that another one signs with. Asked once per [`super::build`].
@@ -30,7 +31,7 @@ pub struct BuildContext {
     clock: Arc<dyn Clock>,
     clients: Clients,
     configured: Mutex<Configured>,
-    budgets: Mutex<BTreeMap<BudgetKey, Arc<Budget>>>,
+    budgets: Arc<Budgets>,
     endpoint_clocks: Mutex<BTreeMap<String, Arc<EndpointClock>>>,
     secrets: Mutex<BTreeMap<SecretRef, Arc<SecretSource>>>,
     logins: Mutex<Option<Logins>>,
@@ -39,16 +40,7 @@ pub struct BuildContext {
 /// What a reload replaces.
 struct Configured {
     keys: BTreeMap<Name, Key>,
-    limits: Limits,
     source_roles: SourceRoles,
-}
-
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct BudgetKey {
-    cloud: Cloud,
-    endpoint: String,
-    /// In kebab-case, as in `[limits.*]`.
-    action: &'static str,
 }
 
 impl BuildContext {
@@ -61,14 +53,10 @@ impl BuildContext {
         source_roles: SourceRoles,
     ) -> Self {
         Self {
+            budgets: Arc::new(Budgets::new(Arc::clone(&clock), limits)),
             clock,
             clients: Clients::default(),
-            configured: Mutex::new(Configured {
-                keys,
-                limits,
-                source_roles,
-            }),
-            budgets: Mutex::default(),
+            configured: Mutex::new(Configured { keys, source_roles }),
             endpoint_clocks: Mutex::default(),
             secrets: Mutex::default(),
             logins: Mutex::default(),
@@ -81,26 +69,18 @@ impl BuildContext {
     }
 
     /// A reload: what is built from here on uses these keys and roles, and budgets that are in
-    /// use change their rate at once. Clients and secrets that nobody uses are dropped.
+    /// use change their rate at once. What nobody uses any more is dropped.
     pub fn reconfigure(
         &self,
         keys: BTreeMap<Name, Key>,
         limits: Limits,
         source_roles: SourceRoles,
     ) {
-        let mut budgets = lock(&self.budgets);
-        budgets.retain(|_, budget| Arc::strong_count(budget) > 1);
-        for (key, budget) in budgets.iter() {
-            budget.set_rate(key.rate(&limits));
-        }
-        drop(budgets);
+        self.budgets.reconfigure(limits);
+        lock(&self.endpoint_clocks).retain(|_, clock| Arc::strong_count(clock) > 1);
         self.clients.prune();
         lock(&self.secrets).retain(|_, source| Arc::strong_count(source) > 1);
-        *lock(&self.configured) = Configured {
-            keys,
-            limits,
-            source_roles,
-        };
+        *lock(&self.configured) = Configured { keys, source_roles };
     }
 
     /// How many seconds each endpoint's clock is ahead of this host's, by its host; those that
@@ -122,17 +102,7 @@ impl BuildContext {
     }
 
     pub(super) fn budget(&self, cloud: Cloud, endpoint: &str, action: &'static str) -> Arc<Budget> {
-        let key = BudgetKey {
-            cloud,
-            endpoint: endpoint.to_owned(),
-            action,
-        };
-        let rate = key.rate(&lock(&self.configured).limits);
-        let mut budgets = lock(&self.budgets);
-        let budget = budgets
-            .entry(key)
-            .or_insert_with(|| Arc::new(Budget::new(self.clock(), rate)));
-        Arc::clone(budget)
+        self.budgets.of(cloud, endpoint, action)
     }
 
     pub(super) fn endpoint_clock(&self, endpoint: &str) -> Arc<EndpointClock> {
@@ -197,12 +167,6 @@ impl HoldsSession for NobodySignedIn {
     }
 }
 
-impl BudgetKey {
-    fn rate(&self, limits: &Limits) -> f64 {
-        limits.of(self.cloud).per_second(self.action)
-    }
-}
-
 impl fmt::Debug for BuildContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BuildContext").finish_non_exhaustive()
@@ -261,10 +225,15 @@ mod tests {
         assert!((mint.rate() - 50.0).abs() < f64::EPSILON);
         assert!((identity.rate() - 20.0).abs() < f64::EPSILON);
 
-        mint.halve();
+        mint.throttled(mint.acquire().await);
+        assert!((mint.rate() - 25.0).abs() < f64::EPSILON);
+        assert!((identity.rate() - 20.0).abs() < f64::EPSILON, "within 25");
         context.reconfigure(BTreeMap::new(), limits(8.0), no_roles());
         assert!((mint.rate() - 4.0).abs() < f64::EPSILON, "still halved");
-        assert!((identity.rate() - 20.0).abs() < f64::EPSILON);
+        assert!(
+            (identity.rate() - 4.0).abs() < f64::EPSILON,
+            "no more than its endpoint"
+        );
         assert!(Arc::ptr_eq(
             &mint,
             &context.budget(Cloud::Tencent, "a.example", "assume-role")
@@ -290,5 +259,10 @@ mod tests {
         let now = context.clock().wall();
         clock.measure(now + std::time::Duration::from_secs(9), now);
         assert_eq!(context.clock_skews(), [("a.example".to_owned(), 9)]);
+        context.reconfigure(BTreeMap::new(), limits(50.0), no_roles());
+        assert_eq!(context.clock_skews().len(), 1, "somebody uses it");
+        drop(clock);
+        context.reconfigure(BTreeMap::new(), limits(50.0), no_roles());
+        assert_eq!(context.clock_skews(), []);
     }
 }

@@ -20,7 +20,7 @@ pub enum Class {
     /// already; more tries at once while there is a lower step.
     DurationTooLong,
     /// What we signed with, or the token we presented, is not good any more: refresh or re-read
-    /// it and try once more.
+    /// it and, if that brought another one, try once more. Else nothing helps until it changes.
     StaleSource,
     /// The role we sign with holds nothing valid at the moment: wait for it.
     SourceUnavailable,
@@ -58,6 +58,8 @@ pub struct ProviderError {
     pub code: Option<String>,
     /// The cloud's id of the request, for its support desk.
     pub request_id: Option<String>,
+    /// Whether a call was made at all: what failed before counts against nobody's budget.
+    pub sent: bool,
     #[source]
     pub cause: Option<Cause>,
 }
@@ -71,8 +73,16 @@ impl ProviderError {
             message: message.into(),
             code: None,
             request_id: None,
+            sent: true,
             cause: None,
         }
+    }
+
+    /// The same, of something that failed before any call was made.
+    #[must_use]
+    pub fn not_sent(mut self) -> Self {
+        self.sent = false;
+        self
     }
 
     /// The same, with what caused it.

@@ -5,12 +5,14 @@
 //! folder here, its kinds to `config::model::Provider`, and its arms to `clouds`.
 
 pub mod budget;
+pub mod budgets;
 pub mod context;
 pub mod endpoint_clock;
 pub mod error;
 pub mod huawei;
 pub mod identity_center;
 pub mod mac;
+pub mod meter;
 pub mod program;
 pub mod secrets;
 pub mod signer;
@@ -69,9 +71,15 @@ pub trait Provider: Debug + Send + Sync + 'static {
         true
     }
 
-    /// Prepares what the attempt signs with or presents for one more try: drops cached secrets
-    /// so that files are read again. Refreshing a source *role* is the refresher's part.
-    fn reread_source(&self) {}
+    /// Reads again what the attempt signs with or presents. Whether that is another one now, so
+    /// that one more try is worth while; always so where each attempt gets a new one by itself.
+    /// Refreshing a source *role* is the refresher's part.
+    fn reread_source(&self) -> bool {
+        true
+    }
+
+    /// Forgets which session lengths were refused as too long: somebody may have raised the cap.
+    fn reset_ladder(&self) {}
 
     /// Files whose change makes a new attempt worth while at once.
     fn watched_files(&self) -> Vec<PathBuf> {

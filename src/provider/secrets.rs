@@ -181,10 +181,21 @@ impl SecretSource {
         Ok(secret)
     }
 
-    /// Makes the next [`Self::read`] go to the file.
-    pub fn forget(&self) {
-        if self.file.is_some() {
-            *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Reads the file again, even if it looks unchanged. Whether it holds another secret than the
+    /// one that was read last; never so for one that cannot be read, or that is in no file.
+    pub fn reread(&self) -> bool {
+        if self.file.is_none() {
+            return false;
+        }
+        let before = self
+            .cached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match (self.read(), before) {
+            (Ok(now), Some((_, before))) => now.expose() != before.expose(),
+            (Ok(_), None) => true,
+            (Err(_), _) => false,
         }
     }
 
@@ -275,8 +286,11 @@ mod tests {
         std::fs::write(&path, "first\n").unwrap();
         assert_eq!(source.read().unwrap().expose(), "first");
         std::fs::write(&path, "the second\n").unwrap();
+        assert!(source.reread());
+        assert!(!source.reread(), "it is the same one");
         assert_eq!(source.read().unwrap().expose(), "the second");
         std::fs::write(&path, " \n").unwrap();
+        assert!(!source.reread(), "there is no other one to try with");
         assert!(source.read().unwrap_err().to_string().contains("is empty"));
     }
 

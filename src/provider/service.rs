@@ -28,7 +28,7 @@ use super::endpoint_clock::EndpointClock;
 use super::error::{Class, ProviderError, foreign};
 use super::upstream::{Answer, Call, HttpClient, WipedBuffer};
 use super::{BoxFuture, CallSite};
-use crate::clock::{BootTime, Clock};
+use crate::clock::{BootTime, Clock, unix_seconds};
 use crate::config::model;
 use crate::credentials::{Cloud, Identity, Keys};
 use answer::{Refusal, Trouble};
@@ -65,6 +65,9 @@ pub(super) struct Circumstances {
     pub(super) retry_after: Option<Duration>,
     /// By how many seconds the other side's clock is ahead of ours, if the answer told.
     pub(super) ahead_seconds: Option<i64>,
+    /// By how many seconds the time of our request was behind, if the answer told. Differs from
+    /// the above where the request was stamped with a time learned earlier.
+    pub(super) off_seconds: Option<i64>,
 }
 
 /// A service that tells whose keys a set is.
@@ -112,6 +115,8 @@ pub(super) struct Target<'a> {
 pub(super) struct Received {
     pub(super) answer: Answer,
     sent_at: BootTime,
+    /// The time the request bore, in seconds since 1970.
+    stamped: u64,
 }
 
 /// A useful answer, with what its headers told.
@@ -224,6 +229,7 @@ impl Target<'_> {
         body: WipedBuffer,
     ) -> Result<Received, ProviderError> {
         let sent_at = self.service.clock.boot();
+        let stamped = self.timestamp();
         let call = Call {
             method,
             url: format!("{}{path}", self.endpoint.url),
@@ -240,7 +246,11 @@ impl Target<'_> {
             let now = self.service.clock.wall();
             self.endpoint.clock.measure(date, now);
         }
-        Ok(Received { answer, sent_at })
+        Ok(Received {
+            answer,
+            sent_at,
+            stamped,
+        })
     }
 
     /// Gives an answer that the cloud's folder has read its meaning. `secrets` are what the
@@ -270,7 +280,7 @@ impl Target<'_> {
                 } else {
                     self.service.note_answer(self.choice);
                 }
-                Err(self.refused(action, &refusal, answer, dialect, secrets))
+                Err(self.refused(action, &refusal, received, dialect, secrets))
             }
             Err(Trouble::Unusable { .. }) if answer.status == 429 => {
                 self.service.note_answer(self.choice);
@@ -292,11 +302,13 @@ impl Target<'_> {
         &self,
         action: Action,
         refusal: &Refusal,
-        answer: &Answer,
+        received: &Received,
         dialect: &impl Dialect,
         secrets: &[&str],
     ) -> ProviderError {
-        let ahead_seconds = dialect.time_told(refusal, answer.date).map(|its_now| {
+        let answer = &received.answer;
+        let its_now = dialect.time_told(refusal, answer.date);
+        let ahead_seconds = its_now.map(|its_now| {
             self.endpoint
                 .clock
                 .learn(its_now, self.service.clock.wall())
@@ -305,6 +317,10 @@ impl Target<'_> {
             status: answer.status,
             retry_after: answer.retry_after,
             ahead_seconds,
+            off_seconds: its_now.map(|its_now| {
+                let seconds = |unsigned| i64::try_from(unsigned).unwrap_or(i64::MAX);
+                seconds(unix_seconds(its_now)).saturating_sub(seconds(received.stamped))
+            }),
         };
         let mut class = dialect.classify(refusal, circumstances);
         if answer.status == 429 {
@@ -315,7 +331,7 @@ impl Target<'_> {
             // A server in trouble does not decide anything for good.
             class = Class::Transient;
         }
-        let code = foreign(&refusal.code);
+        let code = foreign(&without(&refusal.code, secrets));
         let message = foreign(&without(&refusal.message, secrets));
         let mut sentence = format!("{} refused {}: {code}", self.host(), action.name);
         if !message.is_empty() {
@@ -340,7 +356,11 @@ impl Target<'_> {
             class,
             message: sentence,
             code: Some(code),
-            request_id: refusal.request_id.as_deref().map(foreign),
+            request_id: refusal
+                .request_id
+                .as_deref()
+                .map(|id| foreign(&without(id, secrets))),
+            sent: true,
             cause: None,
         }
     }

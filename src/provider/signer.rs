@@ -1,18 +1,12 @@
 //! What upstream calls are signed with: a long-lived key, or the set another role holds.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::error::{Class, ProviderError};
 use super::secrets::SecretSource;
-use crate::credentials::CredentialSet;
+use crate::credentials::{CredentialSet, HoldsCredentials};
 use crate::name::Name;
 use crate::secret::Secret;
-
-/// A role seen by those who sign with it: its newest valid set, if it holds one.
-pub trait HoldsCredentials: Debug + Send + Sync + 'static {
-    fn valid_set(&self) -> Option<Arc<CredentialSet>>;
-}
 
 /// A `source` of the configuration, ready to sign.
 #[derive(Clone, Debug)]
@@ -30,7 +24,9 @@ pub enum Signer {
     },
 }
 
-/// One consistent reading of a [`Signer`]: never parts of two sets.
+/// One reading of a [`Signer`]. Of a role it is one set, whole. The two parts of a key come from
+/// two files: whoever replaces both is given the time for it, since a changed file is acted upon
+/// only once it has been quiet for a moment.
 #[derive(Clone, Debug)]
 pub enum SigningKeys {
     LongLived {
@@ -56,6 +52,7 @@ impl Signer {
                             format!("the {what} of key `{name}` cannot be read"),
                         )
                         .caused_by(error)
+                        .not_sent()
                     })
                 };
                 Ok(SigningKeys::LongLived {
@@ -71,15 +68,21 @@ impl Signer {
                         Class::SourceUnavailable,
                         format!("its source, role `{name}`, holds nothing valid yet"),
                     )
+                    .not_sent()
                 }),
         }
     }
 
-    /// Forgets what was read from files, so that the next use reads them again.
-    pub fn reread(&self) {
-        if let Self::Key { id, secret, .. } = self {
-            id.forget();
-            secret.forget();
+    /// Reads the files behind it again. Whether a key is another one now; what becomes of a role
+    /// is not known here.
+    #[must_use]
+    pub fn reread(&self) -> bool {
+        match self {
+            Self::Key { id, secret, .. } => {
+                let id_differs = id.reread();
+                secret.reread() || id_differs
+            }
+            Self::Role { .. } => false,
         }
     }
 

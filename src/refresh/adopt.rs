@@ -11,6 +11,7 @@ use sha2::Sha256;
 use crate::clock::BootTime;
 use crate::credentials::{CredentialSet, Keys, Obtained};
 use crate::provider::error::{Class, ProviderError};
+use crate::schedule;
 
 /// No documented session is longer than 36 hours. A set that claims more is taken to end here,
 /// so that one absurd date cannot stop refreshing for good.
@@ -26,6 +27,13 @@ pub enum Verdict {
     Adopt(CredentialSet),
     /// It is the set we hold already: no failure, nothing to change.
     Repeat,
+    /// It would end before the set we hold, which is therefore kept: no failure either, since
+    /// sessions may have been made shorter. Another attempt is of use once what is held has about
+    /// as little left.
+    Shorter {
+        lifetime: Duration,
+        ends_before: Duration,
+    },
 }
 
 /// The moment of the decision and what it depends on.
@@ -62,11 +70,11 @@ pub fn judge(obtained: Obtained, at: Circumstances<'_>) -> Result<Verdict, Provi
         if same(&held.keys, &obtained.keys) {
             return Ok(Verdict::Repeat);
         }
-        if expires_at + END_RESOLUTION < held.expires_at {
-            return reject(format!(
-                "the answer holds credentials that end {} s before those held; not adopted",
-                expires_at.until(held.expires_at).as_secs()
-            ));
+        if ends_before(expires_at, held) {
+            return Ok(Verdict::Shorter {
+                lifetime,
+                ends_before: expires_at.until(held.expires_at),
+            });
         }
     }
     Ok(Verdict::Adopt(CredentialSet {
@@ -77,6 +85,25 @@ pub fn judge(obtained: Obtained, at: Circumstances<'_>) -> Result<Verdict, Provi
         expires_at,
         generation: next_generation(at.generation, at.wall),
     }))
+}
+
+/// Whether a set that was judged a while ago is still worth adopting: young enough that its own
+/// replacement is not due, and not outlived by what is held.
+#[must_use]
+pub fn is_still_wanted(set: &CredentialSet, held: Option<&CredentialSet>, now: BootTime) -> bool {
+    now.since(set.obtained_at) < schedule::young(set.lifetime())
+        && set.is_valid(now)
+        && !held.is_some_and(|held| held.is_valid(now) && ends_before(set.expires_at, held))
+}
+
+/// When a set of this lifetime would not end before `held` any more.
+#[must_use]
+pub fn worth_replacing_at(held: &CredentialSet, lifetime: Duration) -> BootTime {
+    held.expires_at - lifetime + END_RESOLUTION
+}
+
+fn ends_before(expires_at: BootTime, held: &CredentialSet) -> bool {
+    expires_at + END_RESOLUTION < held.expires_at
 }
 
 /// How far into a second of the wall clock a moment on the boot clock falls.
@@ -137,6 +164,7 @@ mod tests {
             expires_at: issuer_now + Duration::from_secs(lives_secs),
             issuer_now: Some(issuer_now),
             sent_at: BootTime::new(Duration::from_secs(NOW - ago_secs)),
+            asked: None,
         }
     }
 
@@ -156,7 +184,7 @@ mod tests {
     fn adopted(obtained: Obtained, held: Option<&CredentialSet>) -> CredentialSet {
         match judged(obtained, held).unwrap() {
             Verdict::Adopt(set) => set,
-            Verdict::Repeat => panic!("a repeat"),
+            other @ (Verdict::Repeat | Verdict::Shorter { .. }) => panic!("{other:?}"),
         }
     }
 
@@ -190,12 +218,39 @@ mod tests {
             ("incomplete", partial, "lacks a part"),
             ("expired", obtained("B", 0, 0), "expired already"),
             ("expired on the way", obtained("B", 3, 3), "expired already"),
-            ("older", obtained("B", 3000, 0), "end 600 s before"),
         ] {
             let error = judged(given, Some(&held)).unwrap_err();
             assert!(error.message.contains(said), "{case}: {error}");
             assert_eq!(error.class, Class::Transient, "{case}");
         }
+    }
+
+    #[test]
+    fn a_shorter_session_is_kept_out_and_says_when_to_try_again() {
+        let held = adopted(obtained("A", 3600, 0), None);
+        match judged(obtained("B", 3000, 0), Some(&held)).unwrap() {
+            Verdict::Shorter {
+                lifetime,
+                ends_before,
+            } => {
+                assert_eq!(lifetime.as_secs(), 3000);
+                assert_eq!(ends_before.as_secs(), 600);
+                let then = worth_replacing_at(&held, lifetime);
+                let left = held.remaining(then);
+                assert_eq!(left, lifetime.checked_sub(END_RESOLUTION).unwrap());
+            }
+            other @ (Verdict::Adopt(_) | Verdict::Repeat) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_set_that_waits_to_be_verified_is_not_wanted_for_ever() {
+        let now = |secs| BootTime::new(Duration::from_secs(NOW + secs));
+        let waiting = adopted(obtained("B", 3600, 0), None);
+        assert!(is_still_wanted(&waiting, None, now(590)));
+        assert!(!is_still_wanted(&waiting, None, now(610)), "replaced soon");
+        let longer = adopted(obtained("A", 7200, 0), None);
+        assert!(!is_still_wanted(&waiting, Some(&longer), now(0)));
     }
 
     #[test]

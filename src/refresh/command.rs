@@ -53,9 +53,10 @@ pub enum RefreshReply {
     Refreshed {
         shown_expiry: SystemTime,
     },
-    /// The source repeated the set we hold.
+    /// What was obtained was not adopted, and that is no failure.
     Unchanged {
         shown_expiry: SystemTime,
+        why: String,
     },
     Failed(String),
     /// Asked for again too soon; how long to wait.

@@ -44,6 +44,10 @@ pub(super) fn set(
             family.get_or_create(&labels).set(unix(time));
         }
     }
+    if next_attempt.is_none() {
+        // At rest, nothing is planned.
+        metrics.role_refresh.remove(&labels);
+    }
     if view.held.is_none() {
         // What was forgotten has no expiry; of what has expired it is worth knowing when.
         metrics.role_expiry.remove(&labels);

@@ -7,12 +7,14 @@
 //! state     where a role stands, and what each event makes of it
 //! command   what a refresher is told, and the way to tell it
 //! source    how the role that another one signs with stands towards it
-//! attempt   one attempt: budget, time limit, immediate corrections, expected account
+//! attempt   one attempt: obtained, judged, its account verified
+//! calls     the upstream calls of an attempt: budget, time limit, immediate corrections
 //! refresher the loop around them; the role's only writer
 //! ```
 
 pub mod adopt;
 pub mod attempt;
+pub mod calls;
 pub mod command;
 mod gauges;
 pub mod refresher;

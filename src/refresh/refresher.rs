@@ -1,28 +1,31 @@
 //! The loop of one role, and the only writer of what its readers see.
+//!
+//! ```text
+//! hearing     what the loop is told, and what it does about it
+//! trying      an attempt from its start to what becomes of it
+//! publishing  what readers and gauges are told, once per change
+//! ```
+
+mod hearing;
+mod publishing;
+mod trying;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, info_span};
 
-use super::adopt::{self, Circumstances, Verdict};
-use super::attempt::{Attempt, Outcome};
+use super::attempt::Before;
 use super::command::{Command, Handle, RefreshReply, Settings};
-use super::gauges;
 use super::source::{self, Standing};
 use super::state::{Moment, Resumed, State};
 use crate::clock::{BootTime, Clock, RECHECK, jumps};
-use crate::credentials::{Obtained, shortened};
 use crate::observe::metrics::Metrics;
-use crate::provider::error::{Class, ProviderError};
 use crate::schedule;
 use crate::store::{Held, Refresh, Role};
 
-/// `refresh` acts on a role at most this often.
-const FORCED_PAUSE: Duration = Duration::from_secs(10);
 /// How long a role waits for the first set of its source before it looks again.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(1);
 /// A lazy role rests after this long without a request.
@@ -52,6 +55,10 @@ pub struct Refresher {
     commands: mpsc::Receiver<Command>,
     state: State,
     last_forced: Option<BootTime>,
+    /// Who asked for a refresh and has no answer yet; they get the next attempt's.
+    asking: Vec<oneshot::Sender<RefreshReply>>,
+    /// What the last attempt left to the next.
+    before: Before,
     /// How the source stood when there was nothing to sign with; any change is worth an attempt.
     waits_for_source: Option<Standing>,
     /// What was published last, so that each change is told once.
@@ -74,16 +81,20 @@ impl Refresher {
             shared,
             commands,
             last_forced: None,
+            asking: Vec::new(),
+            before: Before::default(),
             waits_for_source: None,
             announced: Held::None,
         };
         (refresher, handle)
     }
 
-    /// Begins with a set that an earlier process of ours obtained, and shows it at once.
+    /// Begins with a set that an earlier process of ours obtained, and shows it at once. Whether a
+    /// lazy role was in use is not known any more: it is taken to have been, just now.
     pub fn resume(&mut self, resumed: Resumed) {
         let (timing, draw) = (self.settings.timing(), (self.shared.draw)());
         let at = self.moment();
+        self.role.note_use(at.now);
         self.state.resume(&self.role, resumed, (timing, draw), at);
         self.publish();
     }
@@ -100,7 +111,9 @@ impl Refresher {
         loop {
             self.show();
             let now = self.now();
-            if self.state.refresh == Refresh::Resting || now < self.state.due {
+            if !self.asking.is_empty() {
+                self.attempt().await;
+            } else if self.state.refresh == Refresh::Resting || now < self.state.due {
                 self.wait().await;
             } else if self.may_rest(now) {
                 self.state.refresh = Refresh::Resting;
@@ -111,12 +124,10 @@ impl Refresher {
                 self.state.due = now + SOURCE_PATIENCE;
                 self.publish();
             } else {
-                self.attempt(Vec::new()).await;
+                self.attempt().await;
             }
         }
     }
-
-    // === waiting ===
 
     async fn wait(&mut self) {
         let pause = self.pause(Some(self.state.due));
@@ -130,7 +141,7 @@ impl Refresher {
                 self.waits_for_source = None;
                 self.state.due = self.now();
             }
-            Some(command) = self.commands.recv() => self.on_command(command).await,
+            Some(command) = self.commands.recv() => self.on_command(command),
         }
     }
 
@@ -145,76 +156,18 @@ impl Refresher {
             .fold(RECHECK, Duration::min)
     }
 
-    fn on_demand(&mut self) {
-        let rested = self.state.refresh == Refresh::Resting;
-        self.state.demanded(self.now());
-        if rested {
-            self.publish();
-        }
-    }
-
-    async fn on_command(&mut self, command: Command) {
-        match command {
-            Command::Refresh(reply) => self.on_refresh(reply).await,
-            Command::Forget(reply) => self.on_forget(reply),
-            Command::Retune(settings) => self.on_retune(*settings),
-            // Signed out, what is held is served on; signed in, what is fresh needs no other.
-            Command::SessionChanged => {
-                if self.state.last_failed() || self.state.set().is_none() {
-                    self.state.due = self.now();
-                }
-            }
-            Command::SecretChanged => {
-                info!("a file behind the role changed; refreshing");
-                self.settings.provider.reread_source();
-                self.state.due = self.now();
-            }
-        }
-    }
-
-    async fn on_refresh(&mut self, reply: oneshot::Sender<RefreshReply>) {
-        let now = self.now();
-        if let Some(last) = self.last_forced {
-            let since = now.since(last);
-            if since < FORCED_PAUSE {
-                let _gone = reply.send(RefreshReply::TooSoon(FORCED_PAUSE.saturating_sub(since)));
-                return;
-            }
-        }
-        self.last_forced = Some(now);
-        self.attempt(vec![reply]).await;
-    }
-
-    fn on_forget(&mut self, reply: oneshot::Sender<()>) {
-        self.state.forget(self.now());
-        self.publish();
-        info!("the held credentials were forgotten");
-        let _gone = reply.send(());
-    }
-
-    fn on_retune(&mut self, settings: Settings) {
-        self.settings = settings;
-        let timing = self.settings.timing();
-        self.state.retune(timing, self.settings.lazy, self.now());
-        self.publish();
-    }
-
-    // === attempting ===
-
     fn may_rest(&self, now: BootTime) -> bool {
-        self.settings.lazy
-            && self.state.last_start.is_some()
-            && now.since(self.role.last_read()) > LAZY_REST
+        self.settings.lazy && now.since(self.role.last_read()) > LAZY_REST
     }
 
-    /// Whether the first set of the source is still to come, which is no failure of ours. Asks
-    /// for it, as the source may be lazy.
+    /// Whether the source holds nothing but will: its first set is still to come, or it is lazy
+    /// and was at rest. That is no failure of ours, whatever we hold meanwhile. Asks for it.
     fn source_is_on_its_way(&mut self) -> bool {
         let Some(source) = &self.settings.source else {
             return false;
         };
         let standing = Standing::of(source, &*self.shared.clock);
-        let waits = standing == Standing::OnItsWay && self.state.remaining(self.now()).is_none();
+        let waits = standing == Standing::OnItsWay;
         if waits {
             drop(source.role().read(self.now()));
             self.waits_for_source = Some(standing);
@@ -231,161 +184,6 @@ impl Refresher {
         })
     }
 
-    /// One attempt. Commands are heard meanwhile: a second `refresh` joins this attempt, and
-    /// `forget` or another configuration ends it.
-    async fn attempt(&mut self, mut replies: Vec<oneshot::Sender<RefreshReply>>) {
-        self.state.attempt_started(self.moment());
-        let attempt = Attempt {
-            role: self.role.name().clone(),
-            provider: Arc::clone(&self.settings.provider),
-            expected_account: self.settings.expected_account.clone(),
-            source: self.settings.source.clone(),
-            metrics: Arc::clone(&self.shared.metrics),
-        };
-        // A task of its own, so that a bug in one cloud's parser costs an attempt, not the role.
-        let mut running = AbortOnDropHandle::new(tokio::spawn(
-            attempt.run().instrument(tracing::Span::current()),
-        ));
-        let mut secret_changed = false;
-        let outcome = loop {
-            tokio::select! {
-                ended = &mut running => break ended.unwrap_or_else(Outcome::from_panic),
-                () = tokio::time::sleep(self.pause(None)) => self.show(),
-                Some(command) = self.commands.recv() => match command {
-                    Command::Refresh(reply) => replies.push(reply),
-                    Command::SecretChanged | Command::SessionChanged => secret_changed = true,
-                    Command::Forget(reply) => {
-                        self.on_forget(reply);
-                        return answer(replies, &interrupted("the role was forgotten"));
-                    }
-                    Command::Retune(settings) => {
-                        self.on_retune(*settings);
-                        self.state.due = self.now();
-                        return answer(replies, &interrupted("the configuration changed"));
-                    }
-                },
-            }
-        };
-        let reply = self.finish(outcome);
-        if secret_changed && self.state.last_failed() {
-            self.settings.provider.reread_source();
-            self.state.due = self.now();
-        }
-        answer(replies, &reply);
-    }
-
-    fn finish(&mut self, outcome: Outcome) -> RefreshReply {
-        let at = self.moment();
-        let judged = outcome.result.and_then(|obtained| self.judge(obtained, at));
-        gauges::count(
-            &self.shared.metrics,
-            self.role.name().as_str(),
-            judged.as_ref().err(),
-            outcome.took,
-        );
-        let reply = match judged {
-            Ok(verdict) => self.succeeded(verdict, at, outcome.took),
-            Err(error) => self.failed(&error, at),
-        };
-        self.publish();
-        reply
-    }
-
-    fn judge(&self, obtained: Obtained, at: Moment) -> Result<Verdict, ProviderError> {
-        adopt::judge(
-            obtained,
-            Circumstances {
-                held: self.state.set(),
-                now: at.now,
-                wall: at.wall,
-                generation: self.state.generation(),
-                etag_key: &self.shared.etag_key,
-            },
-        )
-    }
-
-    fn succeeded(&mut self, verdict: Verdict, at: Moment, took: Duration) -> RefreshReply {
-        let repeated = matches!(verdict, Verdict::Repeat);
-        let draw = (self.shared.draw)();
-        let timing = self.settings.timing();
-        self.state.succeeded(&self.role, verdict, timing, draw, at);
-        self.waits_for_source = None;
-        let shown_expiry = self.state.shown_expiry().unwrap_or(at.wall);
-        if repeated {
-            return RefreshReply::Unchanged { shown_expiry };
-        }
-        info!(
-            access_key_id = self
-                .state
-                .set()
-                .map(|set| shortened(&set.keys.access_key_id)),
-            expires_in_secs = self.state.remaining(at.now).map(|life| life.as_secs()),
-            refresh_in_secs = at.now.until(self.state.due).as_secs(),
-            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            "credentials refreshed"
-        );
-        RefreshReply::Refreshed { shown_expiry }
-    }
-
-    fn failed(&mut self, error: &ProviderError, at: Moment) -> RefreshReply {
-        let draw = (self.shared.draw)();
-        let standing = match &self.settings.source {
-            Some(source) if error.class == Class::SourceUnavailable => {
-                Some(Standing::of(source, &*self.shared.clock))
-            }
-            Some(_) | None => None,
-        };
-        self.waits_for_source = standing;
-        let with_source = standing.map(Standing::of_dependent);
-        let pause = self.state.failed(error, with_source, draw, at);
-        let message = error.report();
-        warn!(
-            error = message,
-            class = error.class.as_str(),
-            code = error.code,
-            request_id = error.request_id,
-            failures = self.state.failures(),
-            retry_in_secs = pause.as_secs_f64(),
-            held_for_secs = self.state.remaining(at.now).map(|life| life.as_secs()),
-            "refresh failed"
-        );
-        RefreshReply::Failed(message)
-    }
-
-    // === showing ===
-
-    /// Publishes again if the set reads differently now.
-    fn show(&mut self) {
-        let at = self.moment();
-        let rendered = self.state.show(&self.role, at);
-        let held = self.state.view(self.settings.tuning).held(at.now);
-        if rendered || held != self.announced {
-            self.publish();
-        }
-    }
-
-    fn publish(&mut self) {
-        let now = self.now();
-        let view = self.state.view(self.settings.tuning);
-        let held = view.held(now);
-        if held == Held::Expired && self.announced != Held::Expired {
-            warn!("the held credentials have expired; nothing is served");
-        } else if held == Held::Degraded && self.announced == Held::Fresh {
-            warn!(
-                min_remaining_secs = view.min_remaining.as_secs(),
-                "the held credentials show less life than promised"
-            );
-        }
-        self.announced = held;
-        let next_attempt = view.next_attempt.map(|due| self.state.wall_time(due));
-        let name = self.role.name().as_str();
-        gauges::set(&self.shared.metrics, name, &view, next_attempt, now);
-        self.role.publish(view);
-        self.shared.changed.notify_one();
-    }
-
-    // === the clocks ===
-
     fn now(&self) -> BootTime {
         self.shared.clock.boot()
     }
@@ -395,16 +193,5 @@ impl Refresher {
             now: self.shared.clock.boot(),
             wall: self.shared.clock.wall(),
         }
-    }
-}
-
-fn interrupted(why: &str) -> RefreshReply {
-    RefreshReply::Failed(format!("{why} meanwhile"))
-}
-
-/// Tells everybody who waited. A receiver that went away is no trouble.
-fn answer(replies: Vec<oneshot::Sender<RefreshReply>>, reply: &RefreshReply) {
-    for sender in replies {
-        let _gone = sender.send(reply.clone());
     }
 }

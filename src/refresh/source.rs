@@ -7,8 +7,8 @@ use crate::store::Refresh;
 /// How a source stands towards those who wait for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Standing {
-    /// Holds something to sign with.
-    Ready,
+    /// Holds something to sign with: its set of this generation.
+    Ready { generation: u64 },
     /// Holds nothing yet, and nothing has failed: its first attempt is under way or due.
     OnItsWay,
     /// Its last attempt failed; it is tried again.
@@ -21,8 +21,10 @@ impl Standing {
     /// What it is at this moment.
     pub(super) fn of(source: &Handle, clock: &dyn Clock) -> Self {
         let view = source.role().view();
-        if view.valid(clock.boot()).is_some() {
-            Self::Ready
+        if let Some(held) = view.valid(clock.boot()) {
+            Self::Ready {
+                generation: held.set.generation,
+            }
         } else if view.refresh.needs_somebody() {
             Self::NeedsSomebody(view.refresh)
         } else if view.failure.is_some() {
@@ -37,7 +39,7 @@ impl Standing {
     pub(super) fn of_dependent(self) -> Refresh {
         match self {
             Self::NeedsSomebody(refresh) => refresh,
-            Self::Ready | Self::OnItsWay | Self::Failed => Refresh::Retrying,
+            Self::Ready { .. } | Self::OnItsWay | Self::Failed => Refresh::Retrying,
         }
     }
 }

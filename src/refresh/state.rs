@@ -1,20 +1,17 @@
 //! Where one role stands: what is held, how it is shown, when the next attempt is due. Changes
 //! only by what it is told; reads no clock and draws no number.
 
+mod pauses;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::adopt::Verdict;
-
+use super::adopt::{self, Verdict};
 use super::show::{self, Shown};
 use crate::clock::{BootTime, jumps};
 use crate::credentials::CredentialSet;
-use crate::provider::error::{Class, ProviderError};
 use crate::schedule::{self, Plan, Tuning};
 use crate::store::{Failure, Refresh, Role, Snapshot, View};
-
-/// A cold role starts an attempt on demand, but not more often than this.
-const DEMAND_PAUSE: Duration = Duration::from_secs(2);
 
 /// Both clocks, read together.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +37,8 @@ pub struct State {
     pub due: BootTime,
     /// When the last attempt started.
     pub last_start: Option<BootTime>,
+    /// The end of the pause that a throttling cloud asked for.
+    not_before: Option<BootTime>,
     failure: Option<Failure>,
     failures: u32,
     /// Whether the last attempt failed, which lets the margin go early.
@@ -85,6 +84,7 @@ impl State {
             },
             due: at.now,
             last_start: None,
+            not_before: None,
             failure: None,
             failures: 0,
             last_failed: false,
@@ -118,6 +118,13 @@ impl State {
     #[must_use]
     pub fn set(&self) -> Option<&CredentialSet> {
         self.current.as_ref().map(|current| &*current.set)
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn shared_set(&self) -> Option<Arc<CredentialSet>> {
+        let current = self.current.as_ref();
+        current.map(|current| Arc::clone(&current.set))
     }
 
     /// Real life left; `None` if nothing valid is held.
@@ -174,20 +181,7 @@ impl State {
         }
     }
 
-    /// A client found nothing valid, or read a resting role.
-    pub fn demanded(&mut self, now: BootTime) {
-        if self.refresh == Refresh::Resting {
-            self.refresh = Refresh::Idle;
-        }
-        if self.remaining(now).is_none() && !self.refresh.needs_somebody() {
-            let earliest = self
-                .last_start
-                .map_or(now, |start| (start + DEMAND_PAUSE).max(now));
-            self.due = self.due.min(earliest);
-        }
-    }
-
-    /// An attempt brought something that may be served.
+    /// An attempt went well, whether or not it brought another set.
     pub fn succeeded(
         &mut self,
         role: &Role,
@@ -200,14 +194,32 @@ impl State {
         self.failure = None;
         self.failures = 0;
         self.last_failed = false;
+        self.not_before = None;
         self.last_success = Some(at.wall);
+        let (_, mints) = timing;
         match verdict {
             Verdict::Adopt(set) => self.adopt(role, set, timing, draw, at),
-            Verdict::Repeat => {
+            Verdict::Shorter { lifetime, .. } if mints => {
+                self.due = self.due_for_shorter(lifetime, at.now);
+            }
+            // Another set may come at any time.
+            Verdict::Repeat | Verdict::Shorter { .. } => {
                 let remaining = self.remaining(at.now).unwrap_or_default();
                 self.due = at.now + schedule::repeat_pause(remaining);
             }
         }
+    }
+
+    /// Sessions are shorter now than the one that is held: when the next of them would outlive it,
+    /// and not before its replacement was planned.
+    fn due_for_shorter(&self, lifetime: Duration, now: BootTime) -> BootTime {
+        let soonest = now + schedule::shortest_pause(lifetime);
+        self.current.as_ref().map_or(soonest, |current| {
+            let planned = current.set.obtained_at + current.plan.due_age;
+            adopt::worth_replacing_at(&current.set, lifetime)
+                .max(planned)
+                .max(soonest)
+        })
     }
 
     /// A set that was adopted before this process began: it is held as if nothing had ended.
@@ -267,57 +279,6 @@ impl State {
         });
     }
 
-    /// An attempt failed. `with_source` is what a role becomes whose source has nothing for it.
-    /// Returns the pause until the next.
-    pub fn failed(
-        &mut self,
-        error: &ProviderError,
-        with_source: Option<Refresh>,
-        draw: f64,
-        at: Moment,
-    ) -> Duration {
-        let remaining = self.remaining(at.now);
-        self.failures = self.failures.saturating_add(1);
-        self.last_failed = true;
-        let own = |throttled| schedule::backoff(self.failures, throttled, remaining, draw);
-        let (refresh, pause) = match error.class {
-            Class::Throttled {
-                retry_after: Some(asked),
-            } => (
-                Refresh::Retrying,
-                schedule::retry_after(asked, own(true), remaining),
-            ),
-            Class::Throttled { retry_after: None } => (Refresh::Retrying, own(true)),
-            Class::Transient
-            | Class::Clock { .. }
-            | Class::StaleSource
-            | Class::SourceUnavailable => (Refresh::Retrying, own(false)),
-            Class::DurationTooLong | Class::Final => (Refresh::Failing, schedule::FAILING_PAUSE),
-            Class::NeedsLogin => (Refresh::NeedsLogin, schedule::FAILING_PAUSE),
-        };
-        let (refresh, pause) = match with_source {
-            // The source's next change is heard of; until then there is nothing to try.
-            Some(refresh) if refresh.needs_somebody() => (refresh, schedule::FAILING_PAUSE),
-            Some(_) | None => (refresh, pause),
-        };
-        self.refresh = refresh;
-        self.due = at.now + pause;
-        self.failure = Some(Failure {
-            class: error.class.as_str(),
-            message: error.report(),
-            code: error.code.clone(),
-            request_id: error.request_id.clone(),
-            at: at.wall,
-        });
-        pause
-    }
-
-    /// Failures since the last success.
-    #[must_use]
-    pub fn failures(&self) -> u32 {
-        self.failures
-    }
-
     /// Drops the set; another attempt is due at once.
     pub fn forget(&mut self, now: BootTime) {
         self.current = None;
@@ -328,6 +289,7 @@ impl State {
     /// tried again at once, since somebody may just have repaired it.
     pub fn retune(&mut self, timing: (Tuning, bool), lazy: bool, now: BootTime) {
         let (tuning, mints) = timing;
+        self.not_before = None;
         if let Some(current) = &mut self.current {
             current.plan = Plan::new(current.set.lifetime(), tuning, mints, current.draw);
         }

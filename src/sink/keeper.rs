@@ -126,7 +126,8 @@ impl Keeper {
     async fn step(&self, due: &mut Due) -> Result<(), String> {
         let held = {
             let now = self.clock.boot();
-            self.role.read(now).valid(now).map(Arc::clone)
+            self.role.keep_awake(now);
+            self.role.view().valid(now).map(Arc::clone)
         };
         let goal = held
             .as_ref()
@@ -337,6 +338,22 @@ mod tests {
         assert!(holds(&path, "of an earlier run"));
         bench.publish(4);
         until("written", || holds(&path, "AKID-app-4")).await;
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn a_sink_wakes_a_role_at_rest_and_demands_nothing_of_one_that_is_awake() {
+        let bench = Bench::new();
+        let path = bench.directory.path().join("file.json");
+        let role = bench.context.store.role("app").unwrap();
+        publish_nothing(&bench.context.store, "app", Refresh::Retrying);
+        let (_forget, task) = bench.start(&path, None);
+        let demanded = || tokio::time::timeout(Duration::from_millis(100), role.demand.notified());
+        assert!(demanded().await.is_err());
+        publish_nothing(&bench.context.store, "app", Refresh::Retrying);
+        assert!(demanded().await.is_err());
+        publish_nothing(&bench.context.store, "app", Refresh::Resting);
+        assert!(demanded().await.is_ok());
         task.abort();
     }
 

@@ -9,10 +9,9 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{Notify, watch};
 
 use crate::clock::{BootTime, Clock};
-use crate::credentials::{Cloud, CredentialSet};
+use crate::credentials::{Cloud, CredentialSet, HoldsCredentials};
 use crate::formats::Bodies;
 use crate::name::Name;
-use crate::provider::signer::HoldsCredentials;
 
 /// One role: what is held, how refreshing goes, and the means to wait for a change.
 pub struct Role {
@@ -161,6 +160,29 @@ impl View {
             .find(|shown| !shown.told_remaining(now).is_zero())
     }
 
+    /// Whether a reader learns nothing from the other one that this one does not tell.
+    #[must_use]
+    pub fn tells_the_same_as(&self, other: &Self) -> bool {
+        let Self {
+            held,
+            refresh,
+            min_remaining,
+            failure,
+            consecutive_failures,
+            next_attempt,
+            last_attempt,
+            last_success,
+        } = self;
+        held.as_ref().map(Arc::as_ptr) == other.held.as_ref().map(Arc::as_ptr)
+            && *refresh == other.refresh
+            && *min_remaining == other.min_remaining
+            && *failure == other.failure
+            && *consecutive_failures == other.consecutive_failures
+            && *next_attempt == other.next_attempt
+            && *last_attempt == other.last_attempt
+            && *last_success == other.last_success
+    }
+
     /// What is held, in one word.
     #[must_use]
     pub fn held(&self, now: BootTime) -> Held {
@@ -210,8 +232,7 @@ impl Role {
     /// where nothing valid is held.
     #[must_use]
     pub fn read(&self, now: BootTime) -> Guard<Arc<View>> {
-        self.last_read
-            .store(now.since_boot().as_secs(), Ordering::Relaxed);
+        self.note_use(now);
         let view = self.view.load();
         if view.refresh == Refresh::Resting || view.valid(now).is_none() {
             self.demand.notify_one();
@@ -219,7 +240,23 @@ impl Role {
         view
     }
 
-    /// When a client last read it.
+    /// Somebody lives on it who is told of each change, such as a sink: a lazy role is woken, or
+    /// does not come to rest. Demands nothing of a role that is awake, unlike [`Self::read`]: what
+    /// it has nothing to show for is already being worked on.
+    pub fn keep_awake(&self, now: BootTime) {
+        self.note_use(now);
+        if self.view.load().refresh == Refresh::Resting {
+            self.demand.notify_one();
+        }
+    }
+
+    /// Notes use of a lazy role.
+    pub(crate) fn note_use(&self, now: BootTime) {
+        self.last_read
+            .store(now.since_boot().as_secs(), Ordering::Relaxed);
+    }
+
+    /// When it was last used.
     #[must_use]
     pub fn last_read(&self) -> BootTime {
         BootTime::new(Duration::from_secs(self.last_read.load(Ordering::Relaxed)))

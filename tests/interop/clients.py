@@ -133,13 +133,22 @@ class Poll:
             self.error = " ".join(str(error).split())[:300]
         self.ended = time.time()
 
-    def verdict(self, sets):
-        """What is wrong with it, or None."""
+    def generation(self, sets):
+        """Of the set it was given; 0 if it was given none that is known."""
+        known = sets.get(self.answer["id"]) if self.answer else None
+        return known["generation"] if known else 0
+
+    def verdict(self, sets, role, newest):
+        """What is wrong with it, or None; `newest` is the generation the client had before."""
         if self.error is not None:
             return self.error
         known = sets.get(self.answer["id"])
         if known is None:
             return f"the key {self.answer['id']} was never served"
+        if known["role"] != role:
+            return f"the keys of the role {known['role']}, not of {role}"
+        if known["generation"] < newest:
+            return f"generation {known['generation']} after it had {newest}"
         wanted = (known["secret_access_key"], known["session_token"])
         if (self.answer["secret"], self.answer["token"]) != wanted:
             return "a secret or token that does not belong to the key"

@@ -1,29 +1,35 @@
-"""Unmodified clients against the daemon, all at once, each asked over and over while things happen.
+"""Unmodified clients against the daemon, each asked over and over while things happen.
 
-A pair is a client and a protocol. Each gets the right keys, gets new ones after a refresh without
+A pair is a client and a protocol. First each is asked alone, and what it sends is compared with
+its recording. Then all at once: each gets the right keys, gets new ones after a refresh without
 a restart, and goes on without one error while the cloud is away, while the daemon reloads, and
-while it restarts with the cloud away; nothing it ever gets is expired or mixed. Ends with a table of the pairs.
+while it restarts with the cloud away; nothing it ever gets is expired, mixed, another role's or
+older than what it had. Ends with a table of the pairs.
 
-    matrix.py [--write-docs FILE] [WORD…]     only pairs whose name has one of the words
+    matrix.py [--record] [--write-docs FILE] [WORD…]     only pairs whose name has one of the words
+
+`--record` writes the recordings instead and leaves it at that.
 """
 
 import argparse
 import contextlib
+import pathlib
 import sys
-import threading
-import time
 
 import report
-from clients import Poll
-from harness import ACCOUNT, Checks, emulator, equal, request
-from table import pairs
+from capture import Capture
+from events import OUTAGE, Events
+from harness import ACCOUNT, Checks, emulator, equal
+from recorder import Recorder
+from relay import relay
+from running import Running
+from served import Served
+from table import installed, pairs
 from witness import witness
-from world import METRICS, Served, enter_namespaces, running_daemon
+from world import LISTENERS, RELAY
+from world import asked_by_clients, enter_namespaces, running_daemon
 
-OUTAGE = 12
-RESTART_OUTAGE = 4
-# Rotation waits for the client with the longest way to its window.
-ROTATION = 80
+RECORDINGS = pathlib.Path(__file__).parent.parent / "it/fixtures/clients"
 
 
 class World:
@@ -38,147 +44,6 @@ class World:
         return server
 
 
-class Running:
-    """A pair at work: its client is asked until the end, on a thread of its own."""
-
-    def __init__(self, pair):
-        self.pair = pair
-        self.polls = []
-        self.ended = threading.Event()
-        self.pause = 3.0 if pair.per_command else 0.5
-        self.client = pair.start()
-        self.lock = threading.Lock()
-        self.thread = threading.Thread(target=self.poll, daemon=True)
-
-    def poll(self):
-        while not self.ended.is_set():
-            with self.lock:
-                poll = Poll(self.client)
-            self.polls.append(poll)
-            self.ended.wait(self.pause)
-
-    def stop(self):
-        self.ended.set()
-        self.thread.join(timeout=60)
-        self.client.close()
-
-    def during(self, began, ended):
-        """Polls that were under way at any time between."""
-        return [poll for poll in self.polls if poll.ended >= began and poll.began <= ended]
-
-    def has_key_since(self, sets, role, generation):
-        for poll in reversed(self.polls):
-            known = sets.get(poll.answer["id"]) if poll.answer else None
-            if known and known["role"] == role and known["generation"] >= generation:
-                return True
-        return False
-
-
-class Matrix:
-    """The events, in order, and what each pair must have done meanwhile."""
-
-    def __init__(self, daemon, served, cloud, runnings):
-        self.daemon, self.served, self.cloud = daemon, served, cloud
-        self.runnings = runnings
-        self.spans = {}
-
-    @contextlib.contextmanager
-    def span(self, name, after=4.0):
-        """Everything until `after` seconds later counts as during the event."""
-        began = time.time()
-        yield
-        time.sleep(after)
-        # A slow tool gets its turn at least once within.
-        deadline = time.monotonic() + 45
-        while time.monotonic() < deadline and any(
-            not any(poll.began >= began for poll in running.polls) for running in self.runnings
-        ):
-            time.sleep(0.2)
-        self.spans[name] = (began, time.time())
-        print(f"{name}: {time.time() - began:.0f} s", flush=True)
-
-    def run(self):
-        with self.span("keys"):
-            for role in self.served.newest:
-                self.served.note(report.parsed(self.daemon.command("get", role)))
-        with self.span("rotation"):
-            self.daemon.command("refresh")
-            self.rotated = {
-                role: self.served.note(report.parsed(self.daemon.command("get", role)))
-                for role in self.served.newest
-            }
-            deadline = time.monotonic() + ROTATION
-            while time.monotonic() < deadline and not all(map(self.has_new, self.runnings)):
-                time.sleep(0.2)
-        with self.span("outage"):
-            self.cloud.control("outage", {"seconds": OUTAGE})
-            time.sleep(OUTAGE / 2)
-            self.expect_outage()
-            time.sleep(OUTAGE / 2)
-        with self.span("reload"):
-            self.daemon.write_config('min-remaining = "5s"')
-            self.daemon.command("reload")
-        with self.span("restart"):
-            # What it serves then can only be what it held before.
-            self.cloud.control("outage", {"seconds": RESTART_OUTAGE})
-            self.daemon.restart()
-            time.sleep(RESTART_OUTAGE)
-
-    def expect_outage(self):
-        """An outage that nobody noticed would prove nothing."""
-        try:
-            request(f"{self.cloud.url}/_emulator/world")
-        except OSError:
-            return
-        raise RuntimeError("the emulator answers during its outage")
-
-    def has_new(self, running):
-        role = running.pair.role
-        return running.has_key_since(self.served.sets, role, self.rotated[role]["generation"])
-
-    def outcome(self, running):
-        """What a pair failed at: event → the first thing that was wrong."""
-        found = {}
-        for name, (began, ended) in self.spans.items():
-            polls = running.during(began, ended)
-            wrong = [verdict for poll in polls if (verdict := poll.verdict(self.served.sets))]
-            if wrong:
-                found[name] = f"{len(wrong)} of {len(polls)}: {wrong[0]}"
-            elif not polls:
-                found[name] = "it was never asked"
-        if "rotation" not in found and not self.has_new(running):
-            found["rotation"] = f"no new keys in {ROTATION} s"
-        return found
-
-
-def requests_by(listener):
-    status, body = request(METRICS)
-    equal(status, 200, "the status of /metrics")
-    prefix = f'credvend_requests_total{{listener="{listener}"'
-    lines = [line for line in body.decode().splitlines() if line.startswith(prefix)]
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
-
-
-def extra_checks(checks, cloud, runnings):
-    """Once, in peace: signed calls with what was got, and that the proxy was really used."""
-    for running in runnings:
-        if running.pair.signs:
-
-            def identity(running=running):
-                with running.lock:
-                    answer = running.client.ask(f"identity {cloud.url}")
-                equal((answer["account"], answer["type"]), (ACCOUNT, "CAMRole"))
-
-            checks.check(f"{running.pair.name}: GetCallerIdentity with what it got", identity)
-        if running.pair.way == "http_proxy":
-
-            def used():
-                if not requests_by("proxy"):
-                    raise AssertionError("no request came in through the proxy")
-
-            checks.check(f"{running.pair.name}: asked through the proxy", used)
-
-
 def started(checks, found):
     """Those that start; one that does not is a failed pair and stops no other."""
     runnings = []
@@ -190,44 +55,117 @@ def started(checks, found):
     return runnings
 
 
+def first_keys(checks, runnings, served, treat):
+    """Asks each alone, and hands what it sent to `treat`."""
+
+    def claim(running, pair, capture):
+        requests = capture.during(running.ask)
+        served.read(pair.role)  # so that the record of all sets has what it got
+        if wrong := running.polls[-1].verdict(served.sets, pair.role, 0):
+            raise AssertionError(wrong)
+        if pair.speaks_http:
+            treat(pair, requests)
+
+    with Capture(asked_by_clients()) as capture:
+        for running in runnings:
+            pair = running.pair
+            what = "its requests" if pair.speaks_http else "its first keys"
+            checks.check(f"{pair.name}: {what}", lambda: claim(running, pair, capture))
+
+
+def signed_calls(checks, cloud, runnings):
+    """Once, in peace: calls signed with what was got."""
+    for running in runnings:
+        if running.pair.signs:
+
+            def identity(running=running):
+                with running.lock:
+                    answer = running.client.ask(f"identity {cloud.url}")
+                equal((answer["account"], answer["type"]), (ACCOUNT, "CAMRole"))
+
+            checks.check(f"{running.pair.name}: GetCallerIdentity with what it got", identity)
+
+
+def chosen_by(checks, words, found):
+    """Only pairs with such a word; a word that none has is a mistake of whoever gave it."""
+    strange = [word for word in words if not any(word in pair.name for pair in found)]
+
+    def each_known():
+        if strange:
+            raise LookupError(f"no installed client's name has {' or '.join(strange)} in it")
+
+    if words:
+        checks.check("the words given", each_known)
+    return [pair for pair in found if not words or any(word in pair.name for word in words)]
+
+
+def no_strays(recorder, found):
+    if strays := recorder.strays(found):
+        names = ", ".join(path.name for path in strays)
+        raise AssertionError(f"{names}: there is no such pair; `--record` takes them away")
+
+
+def record(checks, recorder, found, runnings, served, whole):
+    first_keys(checks, runnings, served, recorder.write)
+    if whole:
+        for path in recorder.strays(found):
+            path.unlink()
+
+
+def prove(checks, cloud, daemon, served, runnings):
+    """All the events, with every client at work; gives the rows of the table."""
+    for running in runnings:
+        running.start()
+    signed_calls(checks, cloud, runnings)
+    events = Events(daemon, served, cloud, runnings)
+    events.run()
+    for running in runnings:
+        running.rest()
+    checks.check("native protocol, all the while", served.expect_no_trouble)
+    rows = [(running, events.outcome(running)) for running in runnings]
+    for running, wrong in rows:
+        checks.check(running.pair.name, lambda wrong=wrong: report.no_failure(wrong))
+    table = report.table(rows, list(events.spans))
+    print(table)
+    return table
+
+
+def run(checks, options, stack):
+    cloud = stack.enter_context(emulator())
+    daemon = stack.enter_context(running_daemon(cloud))
+    served = stack.enter_context(Served(daemon.socket))
+    stack.enter_context(relay(RELAY, LISTENERS["relayed"][0]))
+    found = pairs(World(daemon, served, stack))
+    chosen = chosen_by(checks, options.words, installed(found))
+    if checks.failed:
+        return
+    recorder = Recorder(RECORDINGS, daemon.token.read_text())
+    runnings = started(checks, chosen)
+    for running in runnings:
+        stack.callback(running.close)
+    if options.record:
+        record(checks, recorder, found, runnings, served, not options.words)
+        return
+    first_keys(checks, runnings, served, recorder.compare)
+    checks.check("recordings of clients that are no more", lambda: no_strays(recorder, found))
+    table = prove(checks, cloud, daemon, served, runnings)
+    if options.write_docs and not checks.failed and not options.words:
+        report.write(options.write_docs, table, OUTAGE)
+
+
 def main():
     arguments = argparse.ArgumentParser()
+    arguments.add_argument("--record", action="store_true")
     arguments.add_argument("--write-docs", metavar="FILE")
     arguments.add_argument("words", nargs="*")
-    chosen = arguments.parse_args()
+    options = arguments.parse_args()
     checks = Checks()
     problem = enter_namespaces()
     if problem:
         checks.leave_out("the matrix", problem)
         return checks.finish()
     with contextlib.ExitStack() as stack:
-        cloud = stack.enter_context(emulator())
-        daemon = stack.enter_context(running_daemon(cloud))
-        served = stack.enter_context(Served(daemon.socket))
-        world = World(daemon, served, stack)
-        found = [
-            pair
-            for pair in pairs(world)
-            if not chosen.words or any(word in pair.name for word in chosen.words)
-        ]
-        runnings = started(checks, found)
-        try:
-            for running in runnings:
-                running.thread.start()
-            matrix = Matrix(daemon, served, cloud, runnings)
-            report.wait_for_first(runnings)
-            extra_checks(checks, cloud, runnings)
-            matrix.run()
-        finally:
-            for running in runnings:
-                running.stop()
-    rows = [(running, matrix.outcome(running)) for running in runnings]
-    for running, wrong in rows:
-        checks.check(running.pair.name, lambda wrong=wrong: report.no_failure(wrong))
-    table = report.table(rows, list(matrix.spans))
-    print(table)
-    if chosen.write_docs and not checks.failed and not chosen.words:
-        report.write(chosen.write_docs, table, OUTAGE)
+        run(checks, options, stack)
     return checks.finish()
 
 

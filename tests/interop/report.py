@@ -1,40 +1,33 @@
-"""What is printed and written: one line per pair, and how to wait for all of them."""
-
-import json
-import time
+"""What is printed and written: one line per pair."""
 
 from world import SESSIONS
 
-FIRST_ANSWER = 90
 INTRODUCTION = """# Clients
 
 <!-- Written by `tests/interop/run --write-docs`; every line is a pair that passed. -->
 
 Each of these was run unmodified against credvend and an emulated cloud, all at the same time. A
 client was kept running and asked for its keys over and over. It got the right ones (keys), new
-ones after a refresh (rotation), and not one error, mixed or expired set while the cloud was away
-for {outage} s (outage), while the daemon read a changed configuration (reload), and while it was
-restarted, the cloud being away, on the sockets and sets it inherits (restart).
+ones after a refresh (rotation), and not one error, nor a set that was mixed, expired, another
+role's or older than what it had, while the cloud was away for {outage} s (outage), while the daemon
+read a changed configuration (reload), and while it was restarted, the cloud being away as long, on
+the sockets and sets it inherits (restart). In both absences each client got keys, from asking to
+answer, after the cloud was gone and before it came back.
+
+What each sends for its first keys is in `tests/it/fixtures/clients`, recorded; every run compares
+it with what the client sends now, and `cargo test` replays it without the clients. Those of
+*process*, *sink* and *command* send nothing: they run `credvend get`, or read a file that the
+daemon keeps up to date.
 
 *Session* is how long its sets lived: short enough that it had to ask again, long enough for its
 own window. Tools that live for one command were run over and over, and judged by the signature of
 their call, as were SDKs that show nobody their keys. boto3 with sets of an hour was given a clock
 42 minutes ahead; sets that have less than 25 minutes left it would use for longer than they live.
 Tencent's Java client fetches once per getter, so that a set may change between two of them: where
-it did, its keys were read again.
+it did, its keys were read again. *v1* is Huawei's metadata service before it had tokens: the relay
+answers 404 to the request for one, and passes everything else on.
 
 """
-
-
-def parsed(text):
-    return json.loads(text)
-
-
-def wait_for_first(runnings):
-    """Until every client was asked once; slow starters (JVMs) all start at the same time."""
-    deadline = time.monotonic() + FIRST_ANSWER
-    while time.monotonic() < deadline and not all(running.polls for running in runnings):
-        time.sleep(0.1)
 
 
 def no_failure(wrong):

@@ -7,7 +7,7 @@ import subprocess
 from harness import CREDVEND
 from pairs import CACHE, REGION, SCRIPTS, Maker
 from pairs import crate, go, java, maven, module, node, npm, pip, python, rust
-from world import TASKS
+from world import LISTENERS, RELAY, TASKS
 
 
 class Table(Maker):
@@ -16,33 +16,38 @@ class Table(Maker):
     def tencent(self):
         """By the compiled-in name, and through a proxy variable."""
         sdk, protocol, way = "tencentcloud-sdk", "tencent", "metadata.tencentyun.com"
+        by_proxy, address = "http_proxy", LISTENERS["proxy"][0]
         version = pip("tencentcloud-sdk-python-common")
-        for way_in, variables in (
-            (way, {}),
-            ("http_proxy", {"http_proxy": "http://127.0.0.1:9470"}),
-        ):
+        for way_in, variables in ((way, {}), (by_proxy, proxy(address))):
             command = python("tencent-metadata")
             yield self.lasting(
                 f"{sdk}-python", version, protocol, way_in, command, variables, signs=True
             )
-        version = module("tencentcloud-sdk-go/tencentcloud/common")
-        yield self.lasting(f"{sdk}-go", version, protocol, way, go("tencent-metadata"))
+        for way_in, variables, java_way_in, properties in (
+            (way, {}, way, {}),
+            (by_proxy, proxy(address), "http.proxyHost", java_proxy(address)),
+        ):
+            version, command = module("tencentcloud-sdk-go/tencentcloud/common"), "tencent-metadata"
+            yield self.lasting(f"{sdk}-go", version, protocol, way_in, go(command), variables)
+            version = maven("tencentcloud-sdk-java")
+            yield self.lasting(
+                f"{sdk}-java", version, protocol, java_way_in, java(command), properties
+            )
+            version, command = module("cos-go-sdk-v5"), "cos-metadata"
+            yield self.lasting("cos-go-sdk-v5", version, protocol, way_in, go(command), variables)
+            version = maven("cos_api")
+            yield self.lasting(
+                "cos_api (Java)", version, protocol, java_way_in, java(command), properties
+            )
+        yield self.lasting("cos_api (Java)", version, protocol, "EMR slot", java("cos-emr"))
         version = npm("tencentcloud-sdk-nodejs-common")
         yield self.lasting(f"{sdk}-nodejs", version, protocol, way, node("tencent-metadata"))
-        version = maven("tencentcloud-sdk-java")
-        yield self.lasting(f"{sdk}-java", version, protocol, way, java("tencent-metadata"))
-        version = module("cos-go-sdk-v5")
-        yield self.lasting("cos-go-sdk-v5", version, protocol, way, go("cos-metadata"))
-        version = maven("cos_api")
-        yield self.lasting("cos_api (Java)", version, protocol, way, java("cos-metadata"))
-        yield self.lasting("cos_api (Java)", version, protocol, "EMR slot", java("cos-emr"))
         yield self.lasting("line parser as in cosfs", "-", protocol, way, python("cosfs-lines"))
 
-        def tccli(address):
-            line = [str(SCRIPTS / "tccli"), "sts", "GetCallerIdentity", "--use-cvm-role"]
-            return [*line, "--region", "ap-guangzhou", "--endpoint", f"http://{address}"], {}
-
-        yield self.per_command("tccli", pip("tccli"), protocol, "--use-cvm-role", tccli)
+        by_role = lambda address: tccli(address, "--use-cvm-role")
+        version = pip("tccli")
+        yield self.per_command("tccli", version, protocol, "--use-cvm-role", by_role)
+        yield self.per_command("tccli", version, protocol, by_proxy, by_role, proxy(address))
 
     def container(self):
         """`AWS_CONTAINER_CREDENTIALS_FULL_URI`, with a token by file or by value."""
@@ -154,6 +159,29 @@ class Table(Maker):
         )
         yield self.per_command("awscli", pip("awscli"), protocol, way, awscli, files=app)
 
+    def files(self):
+        """Files that the daemon keeps up to date, and a shell that evaluates what it prints."""
+        home = self.world.daemon.home
+        at_home = {"HOME": str(home)}
+        version, protocol = pip("tccli"), "sink"
+        yield self.per_command("tccli", version, protocol, "tccli-profile", tccli, at_home)
+        yield self.per_command(
+            "awscli", pip("awscli"), protocol, "aws-credentials", awscli, at_home
+        )
+
+        def shell(script):
+            def command(address):
+                line, more = tccli(address)
+                return ["sh", "-c", f'{script}; exec "$@"', "sh", *line], more
+
+            return command
+
+        unit = shell(f"set -a; . {home}/app.env")
+        yield self.per_command("tccli", version, protocol, "env-file", unit)
+        get = f"{CREDVEND} --config {self.world.daemon.config} get app --format env"
+        evaluated = shell(f'set -a; eval "$({get})"')
+        yield self.per_command("tccli", version, "command", "get --format env", evaluated)
+
     def huawei(self):
         """The metadata address, and the container pair of variables."""
         protocol, way, brief = "huawei", "169.254.169.254", {"role": "brief"}
@@ -183,6 +211,42 @@ class Table(Maker):
         yield self.lasting(f"{sdk}-python", python_version, protocol, way, python(kind), variables)
         yield self.lasting(f"{sdk}-go", go_version, protocol, way, go(kind), variables)
 
+    def huawei_by_proxy(self):
+        """Through a proxy variable; and with a relay as proxy that has no path for tokens."""
+        sdk, kind, brief = "huaweicloud-sdk", "huawei-metadata", {"role": "brief"}
+        for address, more in (
+            (LISTENERS["proxy-huawei"][0], ""),
+            (RELAY, " to a relay, v1"),
+        ):
+            for client, version, way, command, variables in (
+                ("python", pip("huaweicloudsdkcore"), "http_proxy", python(kind), proxy(address)),
+                ("go", module("huaweicloud-sdk-go-v3"), "http_proxy", go(kind), proxy(address)),
+                (
+                    "java",
+                    maven("huaweicloud-sdk-core"),
+                    "http.proxyHost",
+                    java(kind),
+                    java_proxy(address),
+                ),
+            ):
+                name = f"{sdk}-{client}"
+                yield self.lasting(name, version, "huawei", way + more, command, variables, **brief)
+
+
+def proxy(address):
+    return {"http_proxy": f"http://{address}", "no_proxy": "127.0.0.1"}
+
+
+def java_proxy(address):
+    """Java reads properties where others read variables."""
+    host, port = address.rsplit(":", 1)
+    return {"JAVA_TOOL_OPTIONS": f"-Dhttp.proxyHost={host} -Dhttp.proxyPort={port}"}
+
+
+def tccli(address, *more):
+    line = [str(SCRIPTS / "tccli"), "sts", "GetCallerIdentity", "--region", "ap-guangzhou"]
+    return [*line, "--endpoint", f"http://{address}", *more], {}
+
 
 def awscli(address):
     line = [str(SCRIPTS / "aws"), "s3api", "list-buckets", "--region", "us-east-1"]
@@ -211,9 +275,14 @@ def rclone_version():
 
 
 def pairs(world):
-    """All that the installed parts can run; what is not installed was reported by then."""
+    """All of them, whether their part is installed or not."""
     table = Table(world)
-    groups = (table.tencent, table.container, table.process, table.instance)
-    groups += (table.huawei, table.alibaba)
+    groups = (table.tencent, table.container, table.instance, table.process, table.files)
+    groups += (table.huawei, table.huawei_by_proxy, table.alibaba)
+    return [pair for group in groups for pair in group()]
+
+
+def installed(found):
+    """Those that can run here; what is not installed was reported by then."""
     present = os.environ["INTEROP_PRESENT"].split()
-    return [pair for group in groups for pair in group() if pair.part in present]
+    return [pair for pair in found if pair.part in present]

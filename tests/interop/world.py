@@ -1,12 +1,11 @@
 """Where the clients live: a network namespace that owns the clouds' metadata addresses, with an
-emulated cloud and the daemon in it, and a record of every set the daemon has served.
+emulated cloud and the daemon in it.
 
 The namespaces are the script's own and end with it; nothing of the host is touched. The daemon
 inherits its listening sockets from here, and what it held before, as it would from systemd.
 """
 
 import contextlib
-import http.client
 import json
 import os
 import pathlib
@@ -16,9 +15,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from datetime import datetime
 
 from harness import CREDVEND
 from manager import Manager
@@ -36,6 +32,8 @@ LISTENERS = {
     "instance": ("169.254.169.254:80", ["huawei", "aws-imds"], ["brief"]),
     "instance-steady": ("127.0.0.1:9473", ["aws-imds"], ["steady"]),
     "instance-hour": ("127.0.0.1:9474", ["aws-imds"], ["hour"]),
+    "proxy-huawei": ("127.0.0.1:9475", ["huawei"], ["brief"]),
+    "relayed": ("127.0.0.1:9476", ["huawei"], ["brief"]),
     "alibaba": ("100.100.100.200:80", ["alibaba"], ["app"]),
     "relative": ("169.254.170.2:80", ["aws-container"], ["app", "brief"]),
     "tasks": (
@@ -44,8 +42,15 @@ LISTENERS = {
         ["app", "brief"],
     ),
 }
+# Below the home directory of whoever reads them.
+SINKS = {
+    "tccli-profile": ".tccli/default.credential",
+    "aws-credentials": ".aws/credentials",
+    "env-file": "app.env",
+}
 TASKS = "http://127.0.0.1:9472"
-METRICS = "http://127.0.0.1:9471/metrics"
+# Stands before the listener `relayed`, for clients that speak to a service without tokens.
+RELAY = "127.0.0.1:9477"
 
 # Session lengths, in seconds. Long enough for the clients' own windows (COS Java takes 30 s of
 # life for none), short enough that the ones with small windows ask again within a minute.
@@ -82,6 +87,13 @@ def enter_namespaces():
     return None
 
 
+def asked_by_clients():
+    """Where clients' requests arrive: what the relay passes on is none of theirs."""
+    addresses = [address for name, (address, *_) in LISTENERS.items() if name != "relayed"]
+    split = [address.rsplit(":", 1) for address in [*addresses, RELAY]]
+    return [(host, int(port)) for host, port in split]
+
+
 def listening(address):
     """As a socket unit would have it, `BindToDevice=lo` included where the daemon wants it."""
     host, port = address.rsplit(":", 1)
@@ -103,6 +115,10 @@ class Daemon:
         self.config = self.directory / "config.toml"
         self.socket = self.directory / "app.sock"
         self.token = self.directory / "tasks.token"
+        # Of somebody whose programs only read files.
+        self.home = self.directory / "home"
+        for path in SINKS.values():
+            (self.home / path).parent.mkdir(parents=True, exist_ok=True)
         self.log = open(self.directory / "daemon.log", "ab")
         self.process = None
         self.manager = Manager(self.directory)
@@ -147,6 +163,8 @@ class Daemon:
             f'[listener.local]\naddress = "unix:{self.socket}"\nprotocols = ["native"]\n'
             f"roles = {json.dumps(list(SESSIONS))}"
         )
+        for kind, path in SINKS.items():
+            parts.append(f'[sink.{kind}.{kind}]\nrole = "app"\npath = "{self.home}/{path}"')
         self.config.write_text("\n\n".join(parts) + "\n")
 
     def start(self):
@@ -198,67 +216,6 @@ class Daemon:
     def last_lines(self):
         self.log.flush()
         return (self.directory / "daemon.log").read_text(errors="replace")[-3000:]
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=10)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-class Served:
-    """Every set that was served since the start, by access key id, read natively all the while."""
-
-    def __init__(self, path):
-        self.path = str(path)
-        self.sets = {}
-        self.newest = {}
-        self.trouble = []
-        self.ended = threading.Event()
-        self.threads = [
-            threading.Thread(target=self.watch, args=(role,), daemon=True) for role in SESSIONS
-        ]
-
-    def watch(self, role):
-        while not self.ended.wait(0.1):
-            try:
-                self.read(role)
-            except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
-                self.trouble.append((time.time(), f"{role}: {type(error).__name__}: {error}"))
-
-    def read(self, role):
-        with contextlib.closing(UnixConnection(self.path)) as connection:
-            connection.request("GET", f"/v1/roles/{role}/credentials")
-            answer = connection.getresponse()
-            body = answer.read()
-        if answer.status != 200:
-            raise ValueError(f"status {answer.status}")
-        self.note(json.loads(body))
-
-    def note(self, native):
-        shown = datetime.fromisoformat(native["expires_at"]).timestamp()
-        life = SESSIONS[native["role"]]
-        # What is shown is a margin before the cloud's own end, which is the session's length
-        # after it was issued. A second of rounding on either side is forgiven.
-        native["real_expiry"] = shown + min(300, life / 12) + 1
-        self.sets.setdefault(native["access_key_id"], native)
-        self.newest[native["role"]] = native["generation"]
-        return native
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        for thread in self.threads:
-            thread.join(timeout=15)
 
 
 @contextlib.contextmanager

@@ -797,6 +797,21 @@ fn what_is_unwise_is_warned_about() {
             "13: keeping 1 role(s) fresh takes 0.000 calls per second of assume-role at https://sts",
         ),
         (
+            role("expected-account = \"1\"\n", "")
+                + vended
+                // 1/3600 s of either action: little enough for each, and too much for both
+                + "[limits.tencent]\ndefault = \"0.0004/s\"\n",
+            "14: keeping 1 role(s) fresh takes 0.001 calls per second at https://sts",
+        ),
+        (
+            role("", "") + vended + "[limits.tencent]\ndefault = \"8/s\"\nassume-role = \"9/s\"\n",
+            "14: assume-role gets no more than `default`",
+        ),
+        (
+            role("refresh-ahead = \"5m\"\n", "") + vended + "protocols = [\"native\"]\n",
+            "6: `refresh-ahead` is so little that sessions of 2h look expired, or nearly so, before their replacement is there",
+        ),
+        (
             role("", "")
                 + "[listener.s]\naddress = \"unix:/run/s\"\nroles = [\"app\"]\nmode = \"0666\"\n",
             "12: every user of this host may connect to listener `s`",

@@ -26,9 +26,10 @@ pub use login::{
 
 pub use provider::{
     Command, HuaweiAgencyCredentials, HuaweiAssumeAgency, HuaweiAssumeAgencyWithOidc,
-    HuaweiAssumeAgencyWithSaml, HuaweiDomain, HuaweiInstanceMetadata, HuaweiRestrictions, Provider,
-    SamlAssertion, Service, Source, TencentAssumeRole, TencentAssumeRoleWithSaml,
-    TencentAssumeRoleWithWebIdentity, TencentGetFederationToken, TencentInstanceMetadata,
+    HuaweiAssumeAgencyWithSaml, HuaweiDomain, HuaweiInstanceMetadata, HuaweiRestrictions,
+    LONGEST_CHAINED, Provider, SamlAssertion, Service, Source, TencentAssumeRole,
+    TencentAssumeRoleWithSaml, TencentAssumeRoleWithWebIdentity, TencentGetFederationToken,
+    TencentInstanceMetadata,
 };
 pub use sink::{Sink, SinkKind};
 

@@ -170,6 +170,10 @@ pub enum HuaweiDomain {
     Name(String),
 }
 
+/// Longest session for a caller that is itself temporary, whatever the agency allows. Source: the
+/// definition of AssumeAgency.
+pub const LONGEST_CHAINED: Duration = Duration::from_hours(1);
+
 /// STS v5 AssumeAgency, signed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HuaweiAssumeAgency {

@@ -5,7 +5,7 @@
 //! hundred roles that rotate at once cost a few states and not two hundred.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
@@ -13,10 +13,11 @@ use tracing::warn;
 
 use super::{DescriptorStore, Held, Here, Logins, boot_id};
 use crate::clock::Clock;
-use crate::daemon::roles::{Managed, Roles};
+use crate::daemon::roles::Roles;
 use crate::login::Shelf;
 use crate::name::Name;
 use crate::refresh::state::Moment;
+use crate::store::Snapshot;
 
 /// Least time between two states, unless somebody waits for one.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,10 +27,20 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Enough of a state to see that another would be the same.
 #[derive(Debug)]
 struct Summary {
-    /// Role, fingerprint, generation.
-    sets: Vec<(Name, String, u64)>,
+    sets: Vec<SetSummary>,
     /// A changed document is another one.
     logins: Logins,
+}
+
+/// Whatever of a set's entry can change: a dropped margin or a stepped clock changes how the same
+/// set is shown, and has to outlive a restart, too.
+#[derive(Debug, Eq, PartialEq)]
+struct SetSummary {
+    role: Name,
+    fingerprint: String,
+    generation: u64,
+    real_expiry: SystemTime,
+    margin_dropped: bool,
 }
 
 impl PartialEq for Summary {
@@ -123,7 +134,9 @@ impl Keeper {
         let summary = Summary {
             sets: views
                 .iter()
-                .map(|(managed, held, _)| summary(managed, held.set.generation))
+                .map(|(managed, held, _)| {
+                    SetSummary::of(&managed.config.name, &managed.config.fingerprint, held)
+                })
                 .collect(),
             logins: self.shelf.documents(),
         };
@@ -150,7 +163,44 @@ impl Keeper {
     }
 }
 
-fn summary(managed: &Managed, generation: u64) -> (Name, String, u64) {
-    let config = &managed.config;
-    (config.name.clone(), config.fingerprint.clone(), generation)
+impl SetSummary {
+    fn of(role: &Name, fingerprint: &str, held: &Snapshot) -> Self {
+        Self {
+            role: role.clone(),
+            fingerprint: fingerprint.to_owned(),
+            generation: held.set.generation,
+            real_expiry: held.real_expiry,
+            margin_dropped: held.margin.is_zero(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, SetSummary, SystemTime};
+    use crate::clock::SystemClock;
+    use crate::listener::tests::support::{context, publish};
+    use crate::refresh::show::Shown;
+
+    #[tokio::test]
+    async fn a_set_that_is_shown_otherwise_is_stored_again() {
+        let clock: std::sync::Arc<dyn crate::clock::Clock> = std::sync::Arc::new(SystemClock);
+        let context = context(&clock);
+        let hour = Duration::from_hours(1);
+        publish(&context.store, &SystemClock, "app", 1, hour);
+        let role = context.store.role("app").unwrap();
+        let set = std::sync::Arc::clone(&role.view().held.as_ref().unwrap().set);
+        let shown = |margin_mins, stepped_secs| {
+            let shown = Shown {
+                margin: Duration::from_mins(margin_mins),
+                wall_at_boot: SystemTime::UNIX_EPOCH
+                    + 500_000 * hour
+                    + Duration::from_secs(stepped_secs),
+            };
+            SetSummary::of(role.name(), "f", &shown.snapshot(&role, &set))
+        };
+        assert_eq!(shown(5, 0), shown(5, 0));
+        assert_ne!(shown(5, 0), shown(0, 0), "the margin was dropped");
+        assert_ne!(shown(5, 0), shown(5, 60), "the clock was stepped");
+    }
 }

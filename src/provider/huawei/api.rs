@@ -94,6 +94,7 @@ impl Api {
         answered
             .value
             .into_obtained(answered.date, answered.sent_at)
+            .map(|obtained| obtained.of_at_most(seconds))
             .map_err(|reason| unusable(&answered.host, action, &reason))
     }
 
@@ -205,6 +206,7 @@ impl Dialect for Huawei {
             status: circumstances.status,
             retry_after: circumstances.retry_after,
             ahead_seconds: circumstances.ahead_seconds,
+            off_seconds: circumstances.off_seconds,
             temporary_keys: self.temporary_keys,
         };
         error::classify(&refusal.code, &refusal.message, circumstances)

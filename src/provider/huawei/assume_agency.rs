@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::answer::Assumed;
 use super::api::{Api, Ask, Operation};
 use super::caller_identity::GET_CALLER_IDENTITY;
-use crate::config::model::{HuaweiAssumeAgency, Source};
+use crate::config::model::{HuaweiAssumeAgency, LONGEST_CHAINED, Source};
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError};
@@ -19,10 +19,6 @@ use crate::provider::service::{Action, Identify as _};
 use crate::provider::signer::Signer;
 use crate::provider::{BoxFuture, CallSite, Provider};
 use crate::secret::Secret;
-
-/// Longest session for a caller that is itself temporary, whatever the agency allows. Source: the
-/// definition of AssumeAgency.
-pub const LONGEST_CHAINED: Duration = Duration::from_hours(1);
 
 const ASSUME_AGENCY: Operation = Operation {
     action: Action {
@@ -109,6 +105,7 @@ impl AssumeAgency {
             source.read().map_err(|error| {
                 ProviderError::new(Class::Final, format!("the {what} cannot be read"))
                     .caused_by(error)
+                    .not_sent()
             })
         };
         let code = self.mfa.as_ref().map(|(_, code)| read("token code", code));
@@ -211,9 +208,15 @@ impl Provider for AssumeAgency {
         self.sts.identity_call()
     }
 
-    fn reread_source(&self) {
-        self.signer.reread();
-        self.secrets().for_each(|source| source.forget());
+    fn reread_source(&self) -> bool {
+        let keys_differ = self.signer.reread();
+        // Each is read again, whatever the others are.
+        self.secrets()
+            .fold(keys_differ, |differs, source| source.reread() || differs)
+    }
+
+    fn reset_ladder(&self) {
+        self.ladder.reset();
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {

@@ -18,11 +18,13 @@ pub struct Circumstances {
     pub retry_after: Option<Duration>,
     /// By how many seconds the other side's clock is ahead of ours, if the answer told.
     pub ahead_seconds: Option<i64>,
+    /// By how many seconds the time of our request was behind, if the answer told.
+    pub off_seconds: Option<i64>,
     /// Whether the request was signed with temporary keys, which can go stale.
     pub temporary_keys: bool,
 }
 
-/// Up to this far apart, two clocks are not why a signature was refused, in seconds.
+/// Up to this far off, a request's time is not why a signature was refused, in seconds.
 const CLOCKS_AGREE: u64 = 60;
 
 /// What to do about a refusal.
@@ -35,8 +37,9 @@ pub fn classify(code: &str, message: &str, circumstances: Circumstances) -> Clas
         };
     }
     if is_about_our_time(code, message) {
+        let off = circumstances.off_seconds.unwrap_or_default();
         return match circumstances.ahead_seconds {
-            Some(offset_seconds) if offset_seconds.unsigned_abs() > CLOCKS_AGREE => {
+            Some(offset_seconds) if off.unsigned_abs() > CLOCKS_AGREE => {
                 Class::Clock { offset_seconds }
             }
             // Without a difference there is nothing to correct by.
@@ -164,6 +167,7 @@ mod tests {
             status,
             retry_after: None,
             ahead_seconds: None,
+            off_seconds: None,
             temporary_keys: false,
         };
         classify(code, message, circumstances)
@@ -279,6 +283,7 @@ mod tests {
             status: 401,
             retry_after: None,
             ahead_seconds: None,
+            off_seconds: None,
             temporary_keys: true,
         };
         let unknown = format!("{IAM}Get secretKey failed,ak:x,err:ak not exist");
@@ -303,30 +308,25 @@ mod tests {
         assert_eq!(time_told("APIGW.0301", &short, None), None);
         assert_eq!(time_told("STS5.1", &message, at(5)), None);
 
-        for (ahead_seconds, expected) in [
-            (None, Class::Transient),
-            (Some(60), Class::Transient),
-            (
-                Some(-901),
-                Class::Clock {
-                    offset_seconds: -901,
-                },
-            ),
-            (
-                Some(901),
-                Class::Clock {
-                    offset_seconds: 901,
-                },
-            ),
+        let clock = |offset_seconds| Class::Clock { offset_seconds };
+        for (ahead_seconds, off_seconds, expected) in [
+            (None, None, Class::Transient),
+            (Some(60), Some(60), Class::Transient),
+            (Some(-901), Some(-901), clock(-901)),
+            (Some(901), Some(901), clock(901)),
+            // The host's clock was set right, and what was learned before is wrong now.
+            (Some(0), Some(-901), clock(0)),
+            (Some(901), Some(0), Class::Transient),
         ] {
             let circumstances = Circumstances {
                 status: 401,
                 retry_after: None,
                 ahead_seconds,
+                off_seconds,
                 temporary_keys: false,
             };
             let class = classify("APIGW.0301", &message, circumstances);
-            assert_eq!(class, expected, "{ahead_seconds:?}");
+            assert_eq!(class, expected, "{ahead_seconds:?} {off_seconds:?}");
         }
     }
 
@@ -337,6 +337,7 @@ mod tests {
             status: 429,
             retry_after: pause,
             ahead_seconds: None,
+            off_seconds: None,
             temporary_keys: false,
         };
         let class = classify("APIGW.0308", "", circumstances);

@@ -18,7 +18,6 @@ mod saml;
 pub(super) use agency_credentials::AgencyCredentials;
 pub(super) use answer::printed;
 pub(super) use assume_agency::AssumeAgency;
-pub use assume_agency::LONGEST_CHAINED;
 pub(super) use caller_identity::identity_service;
 pub(super) use instance_metadata::InstanceMetadata;
 pub(super) use oidc::AssumeAgencyWithOidc;

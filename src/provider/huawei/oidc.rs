@@ -101,8 +101,12 @@ impl Provider for AssumeAgencyWithOidc {
         self.sts.identity_call()
     }
 
-    fn reread_source(&self) {
-        self.token.forget();
+    fn reread_source(&self) -> bool {
+        self.token.reread()
+    }
+
+    fn reset_ladder(&self) {
+        self.ladder.reset();
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {

@@ -89,6 +89,7 @@ fn needs_login(login: &Name) -> ProviderError {
         Class::NeedsLogin,
         format!("nobody is signed in to `{login}`; run `credvend login {login}`"),
     )
+    .not_sent()
 }
 
 /// Runs `attempt` with the session of a login; once more if the cloud refuses that session and

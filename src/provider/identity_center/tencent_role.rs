@@ -200,6 +200,10 @@ impl Provider for TencentIdentityCenter {
         self.sts.identity_call()
     }
 
+    fn reset_ladder(&self) {
+        self.ladder.reset();
+    }
+
     fn watched_files(&self) -> Vec<PathBuf> {
         self.sts.watched_files()
     }

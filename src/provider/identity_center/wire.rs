@@ -148,6 +148,7 @@ impl Endpoint {
             message: sentence,
             code: (!code.is_empty()).then_some(code),
             request_id: words.request_id.as_deref().map(foreign),
+            sent: true,
             cause: None,
         }
     }

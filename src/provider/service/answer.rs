@@ -78,6 +78,7 @@ pub(in crate::provider) fn obtained(
         expires_at,
         issuer_now,
         sent_at,
+        asked: None,
     })
 }
 

@@ -32,7 +32,7 @@ impl Assertion {
     pub(in crate::provider) async fn get(&self) -> Result<Arc<Secret>, ProviderError> {
         match self {
             Self::Printed(program) => {
-                let printed = program.run().await?;
+                let printed = program.run().await.map_err(ProviderError::not_sent)?;
                 let assertion = std::str::from_utf8(printed.as_ref())
                     .map(|text| Secret::from(text.trim()))
                     .ok()
@@ -42,19 +42,23 @@ impl Assertion {
                         Class::Transient,
                         format!("{program} printed no SAML assertion"),
                     )
+                    .not_sent()
                 })
             }
             Self::Secret(source) => source.read().map_err(|error| {
                 ProviderError::new(Class::Final, "the SAML assertion cannot be read")
                     .caused_by(error)
+                    .not_sent()
             }),
         }
     }
 
-    /// Makes the next [`Self::get`] go to the file.
-    pub(in crate::provider) fn forget(&self) {
-        if let Self::Secret(source) = self {
-            source.forget();
+    /// Reads it again. Whether the next [`Self::get`] brings another one; a program is asked each
+    /// time anyway.
+    pub(in crate::provider) fn reread(&self) -> bool {
+        match self {
+            Self::Printed(_) => true,
+            Self::Secret(source) => source.reread(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! How long a session to ask for, when the role allows less than was configured.
 //!
 //! Clouds refuse a duration above a role's cap and do not say what the cap is, so the standard
-//! durations are tried downwards and the one that worked is remembered until a reload.
+//! durations are tried downwards and the one that worked is remembered until a reload, or until
+//! somebody asks for a refresh: the cap may have been raised.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,19 +12,31 @@ use crate::provider::error::{Class, ProviderError};
 /// Durations that caps are usually set to, in seconds.
 const STANDARD: [u64; 6] = [43_200, 28_800, 7_200, 3_600, 1_800, 900];
 
-/// The duration to ask for, in seconds; it only ever goes down.
+/// The duration to ask for; it goes down until it is reset.
 #[derive(Debug)]
-pub(in crate::provider) struct Ladder(AtomicU64);
+pub(in crate::provider) struct Ladder {
+    configured_seconds: u64,
+    seconds: AtomicU64,
+}
 
 impl Ladder {
     /// Starts at what was configured.
     pub(in crate::provider) fn new(configured: Duration) -> Self {
-        Self(AtomicU64::new(configured.as_secs()))
+        Self {
+            configured_seconds: configured.as_secs(),
+            seconds: AtomicU64::new(configured.as_secs()),
+        }
     }
 
     /// What to ask for now.
     pub(in crate::provider) fn seconds(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.seconds.load(Ordering::Relaxed)
+    }
+
+    /// Starts again at what was configured.
+    pub(in crate::provider) fn reset(&self) {
+        self.seconds
+            .store(self.configured_seconds, Ordering::Relaxed);
     }
 
     /// If a session of `asked` seconds was refused as too long, steps down and says so. `whose`
@@ -51,7 +64,7 @@ impl Ladder {
     /// `refused` seconds were too long: the next lower standard duration, if there is one.
     fn step_down(&self, refused: u64) -> Option<u64> {
         let lower = STANDARD.into_iter().find(|step| *step < refused)?;
-        self.0.fetch_min(lower, Ordering::Relaxed);
+        self.seconds.fetch_min(lower, Ordering::Relaxed);
         Some(lower)
     }
 }
@@ -89,10 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn a_late_refusal_of_a_longer_one_does_not_lead_up_again() {
+    fn a_late_refusal_does_not_lead_up_again_but_a_reset_does() {
         let ladder = Ladder::new(Duration::from_hours(12));
         ladder.step_down(7_200);
         assert_eq!(ladder.step_down(43_200), Some(28_800));
         assert_eq!(ladder.seconds(), 3_600);
+        ladder.reset();
+        assert_eq!(ladder.seconds(), 43_200);
     }
 }

@@ -107,6 +107,7 @@ pub(in crate::provider) fn set(
             Class::Final,
             format!("{what} holds characters that no HTTP header can carry"),
         )
+        .not_sent()
     })?;
     value.set_sensitive(matches!(carries, Carries::Signature | Carries::Token));
     headers.insert(name, value);

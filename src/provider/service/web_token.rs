@@ -29,6 +29,7 @@ impl WebToken {
         self.0.read().map_err(|error| {
             ProviderError::new(Class::Final, "the web identity token cannot be read")
                 .caused_by(error)
+                .not_sent()
         })
     }
 
@@ -52,9 +53,9 @@ impl WebToken {
         error
     }
 
-    /// Makes the next [`Self::read`] go to the file.
-    pub(in crate::provider) fn forget(&self) {
-        self.0.forget();
+    /// Reads it again. Whether it is another one now.
+    pub(in crate::provider) fn reread(&self) -> bool {
+        self.0.reread()
     }
 
     /// The file behind it, if there is one.

@@ -26,6 +26,9 @@ pub struct Circumstances {
     pub retry_after: Option<Duration>,
     /// By how many seconds the other side's clock is ahead of ours, if the answer told.
     pub ahead_seconds: Option<i64>,
+    /// Whether the request was signed with temporary keys, which can go stale, and which may not
+    /// be known everywhere in their first moments.
+    pub temporary_keys: bool,
 }
 
 /// What to do about a refusal.
@@ -42,6 +45,11 @@ pub fn classify(code: &str, message: &str, circumstances: Circumstances) -> Clas
                 offset_seconds,
             }),
         "AuthFailure.TokenFailure" | "InvalidParameter.WebIdentityTokenError" => Class::StaleSource,
+        "AuthFailure.InvalidSecretId" | "AuthFailure.SecretIdNotFound"
+            if circumstances.temporary_keys =>
+        {
+            Class::StaleSource
+        }
         "InternalError.GetRoleError" if says_it_does_not_exist(message) => Class::Final,
         "InternalError.IllegalRole" => Class::Final,
         "InvalidParameter.OverLimit" => throttled,
@@ -121,6 +129,7 @@ mod tests {
             voice: Voice::Service,
             retry_after: PAUSE,
             ahead_seconds: Some(42),
+            temporary_keys: false,
         };
         classify(code, message, circumstances)
     }
@@ -249,9 +258,27 @@ mod tests {
             voice: Voice::Service,
             retry_after: None,
             ahead_seconds: None,
+            temporary_keys: false,
         };
         let class = classify("AuthFailure.SignatureExpire", "", silent);
         assert_eq!(class, Class::Transient);
+    }
+
+    #[test]
+    fn temporary_keys_that_are_not_known_may_be_replaced() {
+        let temporary = Circumstances {
+            voice: Voice::Service,
+            retry_after: None,
+            ahead_seconds: None,
+            temporary_keys: true,
+        };
+        for (code, expected) in [
+            ("AuthFailure.InvalidSecretId", Class::StaleSource),
+            ("AuthFailure.SecretIdNotFound", Class::StaleSource),
+            ("AuthFailure.SignatureFailure", Class::Final),
+        ] {
+            assert_eq!(classify(code, "", temporary), expected, "{code}");
+        }
     }
 
     #[test]
@@ -260,6 +287,7 @@ mod tests {
             voice: Voice::LoginGateway,
             retry_after: PAUSE,
             ahead_seconds: None,
+            temporary_keys: false,
         };
         assert_eq!(classify("LimitExceeded", "", gateway), THROTTLED);
         assert_eq!(classify("RequestLimitExceeded", "", gateway), THROTTLED);

@@ -89,8 +89,12 @@ impl Provider for GetFederationToken {
         self.sts.identity_call()
     }
 
-    fn reread_source(&self) {
-        self.signer.reread();
+    fn reread_source(&self) -> bool {
+        self.signer.reread()
+    }
+
+    fn reset_ladder(&self) {
+        self.ladder.reset();
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {

@@ -140,8 +140,12 @@ impl Provider for AssumeRoleWithSaml {
         self.sts.identity_call()
     }
 
-    fn reread_source(&self) {
-        self.assertion.forget();
+    fn reread_source(&self) -> bool {
+        self.assertion.reread()
+    }
+
+    fn reset_ladder(&self) {
+        self.ladder.reset();
     }
 
     fn watched_files(&self) -> Vec<PathBuf> {

@@ -73,6 +73,7 @@ impl Sts {
         answered
             .value
             .into_obtained(answered.date, answered.sent_at)
+            .map(|obtained| obtained.of_at_most(seconds))
             .map_err(|reason| unusable(&answered.host, action, &reason))
     }
 
@@ -107,11 +108,16 @@ impl Sts {
         let received = target.send(Method::POST, "/", headers, body).await?;
         let read = answer::read(received.answer.status, received.answer.body.as_ref());
         let secrets = secrets_in(auth, confidential);
-        target.conclude(action, &received, read, &Tencent, &secrets)
+        let dialect = Tencent {
+            temporary_keys: matches!(auth, Auth::Signed { token: Some(_), .. }),
+        };
+        target.conclude(action, &received, read, &dialect, &secrets)
     }
 }
 
-struct Tencent;
+struct Tencent {
+    temporary_keys: bool,
+}
 
 impl Dialect for Tencent {
     fn time_told(&self, refusal: &Refusal, date: Option<SystemTime>) -> Option<SystemTime> {
@@ -128,6 +134,7 @@ impl Dialect for Tencent {
             voice: Voice::Service,
             retry_after: circumstances.retry_after,
             ahead_seconds: circumstances.ahead_seconds,
+            temporary_keys: self.temporary_keys,
         };
         classify(&refusal.code, &refusal.message, circumstances)
     }

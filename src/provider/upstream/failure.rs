@@ -1,7 +1,8 @@
 //! Why no whole answer came, in one sentence each.
 //!
 //! The HTTP library wraps the one fact that matters in four or five layers and prints only the
-//! outermost; this digs it out. No sentence holds the address's path, a header or a body.
+//! outermost; this digs it out. No sentence holds a header or a body, and none an address's path,
+//! unless the address itself is what is wrong.
 
 use std::error::Error;
 use std::io;
@@ -120,12 +121,11 @@ impl TransportError {
 
 impl From<TransportError> for ProviderError {
     fn from(error: TransportError) -> Self {
-        let class = if error.is_remote() {
-            Class::Transient
+        if error.is_remote() {
+            Self::new(Class::Transient, error.to_string())
         } else {
-            Class::Final
-        };
-        Self::new(class, error.to_string())
+            Self::new(Class::Final, error.to_string()).not_sent()
+        }
     }
 }
 

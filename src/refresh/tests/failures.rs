@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::scripted::{HOUR, MINUTE, SECOND, Setup, Step, pass, start};
-use crate::observe::metrics::{EndpointLabels, UpstreamLabels};
+use crate::credentials::HoldsCredentials as _;
+use crate::observe::metrics::EndpointLabels;
 use crate::provider::error::Class;
 use crate::refresh::RefreshReply;
+use crate::refresh::calls::{Calls, Progress};
 use crate::store::{Held, Refresh};
 
-use Step::{Fail, Give, Hang, Panic};
+use Step::{Fail, FailUnsent, Give, GiveIncomplete, Hang, Panic};
 
 const THROTTLED: Class = Class::Throttled { retry_after: None };
 
@@ -154,6 +156,11 @@ async fn throttling_backs_off_from_two_seconds_and_halves_the_budget() {
             endpoint: "scripted".into(),
         });
     assert_eq!(throttled.get(), 2);
+    let rate = running.script.budget.rate();
+    assert!(
+        (rate - 12.5).abs() < f64::EPSILON,
+        "50/s halved twice: {rate}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,6 +173,36 @@ async fn a_named_pause_is_honoured() {
     assert_eq!(running.calls(), 1);
     pass(2 * SECOND).await;
     assert_eq!(running.served().as_deref(), Some("AK1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_pause_is_honoured_whoever_reads() {
+    let named = Class::Throttled {
+        retry_after: Some(30 * SECOND),
+    };
+    let running = start([Fail(named), Give("AK1", HOUR)]);
+    for _ in 0..29 {
+        pass(SECOND).await;
+        running.client_reads();
+    }
+    assert_eq!(running.calls(), 1);
+    pass(2 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_never_sent_counts_against_nobody() {
+    let running = start([FailUnsent(Class::Final)]);
+    pass(SECOND).await;
+    assert_eq!(running.role.view().refresh, Refresh::Failing);
+    assert_eq!(running.ended("refused"), 1);
+    assert_eq!(running.called("AssumeRole", "refused"), 0);
+    let begun = tokio::time::Instant::now();
+    running.handle.secret_changed().await;
+    pass(Duration::ZERO).await;
+    running.script.budget.acquire().await;
+    assert_eq!(running.calls(), 2);
+    assert_eq!(begun.elapsed(), Duration::ZERO, "its slot is free again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,6 +237,23 @@ async fn a_stale_token_is_read_again_and_tried_once_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_stays_stale_is_somebodys_business() {
+    let running = start([Fail(Class::StaleSource)]);
+    *running.script.rereads_differ.lock().unwrap() = false;
+    for _ in 0..100 {
+        pass(SECOND).await;
+        running.client_reads();
+    }
+    assert_eq!(running.role.view().refresh, Refresh::Failing);
+    assert_eq!(running.calls(), 1, "the same one is not tried again");
+    *running.script.rereads_differ.lock().unwrap() = true;
+    running.handle.secret_changed().await;
+    pass(SECOND).await;
+    assert_eq!(running.calls(), 3, "another one was, and is no better");
+    assert_eq!(running.role.view().refresh, Refresh::Failing);
+}
+
+#[tokio::test(start_paused = true)]
 async fn credentials_of_another_account_are_never_adopted() {
     let guarded = Setup {
         expected_account: Some("100000000002"),
@@ -219,19 +273,62 @@ async fn credentials_of_another_account_are_never_adopted() {
     *running.script.account.lock().unwrap() = "100000000002";
     running.handle.refresh().await;
     assert_eq!(running.served().as_deref(), Some("AK1"));
-    let identity = UpstreamLabels {
-        endpoint: "scripted".into(),
-        action: "GetCallerIdentity".into(),
-        result: "success".into(),
+    assert_eq!(running.called("GetCallerIdentity", "success"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_would_be_adopted_is_verified() {
+    let guarded = Setup {
+        expected_account: Some("100000000001"),
+        mints: false,
+        ..Setup::default()
     };
-    assert_eq!(
-        running
-            .metrics
-            .upstream_calls
-            .get_or_create(&identity)
-            .get(),
-        2
-    );
+    let running = guarded.start([
+        GiveIncomplete("AK0"),
+        Give("AK1", HOUR),
+        Give("AK1", HOUR),
+        Give("AK2", 10 * MINUTE),
+    ]);
+    pass(20 * MINUTE).await;
+    assert!(running.calls() >= 4);
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    assert_eq!(running.called("GetCallerIdentity", "success"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_whose_account_cannot_be_asked_for_is_kept_and_asked_for_again() {
+    let guarded = Setup {
+        expected_account: Some("100000000001"),
+        draw: || 1.0,
+        ..Setup::default()
+    };
+    let running = guarded.start([Give("AK1", HOUR), Give("AK2", HOUR)]);
+    *running.script.unidentified.lock().unwrap() = [Class::Transient; 3].into();
+    pass(6 * SECOND).await; // attempts at 0, 1, 3 and 7 s
+    assert_eq!(running.served(), None);
+    let view = running.role.view();
+    let message = &view.failure.as_ref().unwrap().message;
+    assert!(message.contains("not adopted"), "{message}");
+    pass(2 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    assert_eq!(running.calls(), 1, "minted once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_whose_a_held_set_is_speaks_of_no_adoption() {
+    let running = start([Give("AK1", HOUR)]);
+    pass(SECOND).await;
+    *running.script.unidentified.lock().unwrap() = [Class::Final].into();
+    let calls = Calls {
+        role: running.role.name().clone(),
+        provider: running.script.clone(),
+        source: None,
+        clock: running.clock.clone(),
+        metrics: running.metrics.clone(),
+    };
+    let set = running.role.valid_set().unwrap();
+    let asked = calls.identity(&set.keys, &mut Progress::default()).await;
+    assert_eq!(asked.unwrap_err().message, "scripted Final");
 }
 
 #[tokio::test(start_paused = true)]

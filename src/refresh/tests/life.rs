@@ -8,7 +8,7 @@ use crate::refresh::RefreshReply;
 use crate::schedule::Tuning;
 use crate::store::{Held, Refresh};
 
-use Step::{Fail, Give, GiveIncomplete, Hang};
+use Step::{Fail, Give, GiveIncomplete, GiveLate, Hang};
 
 #[tokio::test(start_paused = true)]
 async fn a_two_hour_set_is_replaced_an_hour_ahead_for_as_long_as_it_runs() {
@@ -43,18 +43,27 @@ async fn the_draw_brings_a_replacement_forward_by_a_tenth_of_the_life_at_most() 
 
 #[tokio::test(start_paused = true)]
 async fn what_is_shown_never_falls_below_the_promised_minimum_while_refreshing_works() {
-    let running = start([Give("AK", HOUR)]);
-    // a scripted set with one id repeats; only the lifetimes matter here
+    let running = start([
+        Give("AK1", HOUR),
+        Give("AK2", HOUR),
+        Give("AK3", HOUR),
+        Give("AK4", HOUR),
+    ]);
     pass(SECOND).await;
-    for _ in 0..20 {
+    for _ in 0..350 {
         assert!(
             running.shown_life() >= 44 * MINUTE,
             "{:?}",
             running.shown_life()
         );
         assert_eq!(running.held(), Held::Fresh);
-        pass(30 * SECOND).await;
+        pass(5 * SECOND).await;
     }
+    assert_eq!(
+        running.served().as_deref(),
+        Some("AK3"),
+        "across replacements"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,23 +155,65 @@ async fn a_stepped_wall_clock_neither_kills_nor_revives_but_is_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn incomplete_expired_and_older_sets_are_not_adopted() {
+async fn incomplete_and_expired_sets_are_not_adopted() {
     let running = start([
         Give("AK1", HOUR),
         GiveIncomplete("AK2"),
         Give("AK3", Duration::ZERO),
-        Give("AK4", 10 * MINUTE),
         Give("AK5", HOUR),
     ]);
     // the draw of 0 makes each pause 250 ms
-    pass(10 * MINUTE + Duration::from_millis(600)).await;
+    pass(10 * MINUTE + Duration::from_millis(400)).await;
     assert_eq!(
         (running.calls(), running.served().as_deref()),
-        (4, Some("AK1"))
+        (3, Some("AK1"))
     );
     pass(SECOND).await;
     assert_eq!(running.served().as_deref(), Some("AK5"));
-    assert_eq!(running.calls(), 5);
+    assert_eq!(running.calls(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_made_shorter_replaces_the_longer_one_when_that_has_as_little_left() {
+    let running = start([
+        Give("AK1", 2 * HOUR),
+        Give("AK2", 40 * MINUTE),
+        Give("AK3", 40 * MINUTE),
+    ]);
+    pass(SECOND).await;
+    let reply = running.handle.refresh().await;
+    assert!(
+        matches!(&reply, RefreshReply::Unchanged { why, .. } if why.contains("sessions of 2400 s")),
+        "{reply:?}"
+    );
+    pass(HOUR + 19 * MINUTE).await;
+    assert_eq!(running.calls(), 2, "asked once, and not as in an outage");
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    let view = running.role.view();
+    assert_eq!(
+        (view.refresh, view.consecutive_failures, &view.failure),
+        (Refresh::Idle, 0, &None)
+    );
+    pass(2 * MINUTE).await;
+    assert_eq!(running.served().as_deref(), Some("AK3"));
+    assert_eq!(running.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_does_not_mint_may_give_an_older_set_for_a_while() {
+    let metadata = Setup {
+        mints: false,
+        ..Setup::default()
+    };
+    let running = metadata.start([
+        Give("AK1", 2 * HOUR),
+        Give("AK2", 40 * MINUTE),
+        Give("AK3", 2 * HOUR),
+    ]);
+    pass(HOUR + SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK1"));
+    pass(5 * MINUTE + SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK3"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,6 +329,50 @@ async fn other_tuning_keeps_the_set_and_moves_the_plan() {
     assert_eq!(running.role.view().min_remaining, 80 * MINUTE);
     pass(30 * MINUTE).await;
     assert_eq!(running.served().as_deref(), Some("AK2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_changes_during_an_attempt_is_not_forgotten() {
+    let running = start([GiveLate("AK1", HOUR, 5 * SECOND), Give("AK2", HOUR)]);
+    pass(SECOND).await;
+    running.handle.secret_changed().await;
+    pass(10 * SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+    assert_eq!(*running.script.rereads.lock().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_a_reload_comes_between_is_answered_by_the_next_attempt() {
+    let running = start([Hang, Give("AK1", HOUR)]);
+    pass(SECOND).await;
+    let handle = running.handle.clone();
+    let asking = tokio::spawn(async move { handle.refresh().await });
+    pass(SECOND).await;
+    running.handle.retune(running.settings()).await;
+    let reply = asking.await.unwrap();
+    assert!(matches!(reply, RefreshReply::Refreshed { .. }), "{reply:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_woken_role_has_not_slept_through_anything() {
+    let lazy = Setup {
+        lazy: true,
+        draw: || 0.9,
+        ..Setup::default()
+    };
+    let running = lazy.start([Give("AK1", 12 * HOUR), Give("AK2", 12 * HOUR)]);
+    running.client_reads();
+    pass(8 * HOUR).await;
+    assert_eq!(running.role.view().refresh, Refresh::Resting);
+    let shown = |running: &super::scripted::Running| {
+        let text = running.metrics.encode().unwrap();
+        text.contains("credvend_role_refresh_timestamp_seconds{role=\"app\"}")
+    };
+    assert!(!shown(&running), "nothing is planned");
+    assert_eq!(running.client_reads().as_deref(), Some("AK1"));
+    pass(Duration::from_millis(100)).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+    assert!(shown(&running));
 }
 
 #[tokio::test(start_paused = true)]

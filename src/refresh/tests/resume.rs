@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::scripted::{HOUR, MINUTE, SECOND};
+use super::scripted::{HOUR, MINUTE, SECOND, Setup, Step, pass};
 use crate::clock::testing::TestClock;
 use crate::clock::{BootTime, Clock};
 use crate::credentials::{Cloud, CredentialSet, Keys};
 use crate::refresh::state::{Moment, Resumed, State};
 use crate::schedule::Tuning;
 use crate::secret::Secret;
-use crate::store::{Held, Role};
+use crate::store::{Held, Refresh, Role};
 
 /// What the wall clock showed at boot when the set was adopted.
 fn wall_at_boot() -> SystemTime {
@@ -78,4 +78,47 @@ async fn a_margin_that_was_dropped_is_not_taken_off_again() {
     let (state, moment) = at(112 * MINUTE, Duration::ZERO, true);
     assert_eq!(state.shown_expiry(), Some(wall_at_boot() + 2 * HOUR));
     assert!(state.due < moment.now, "its replacement is overdue");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lazy_role_that_nobody_uses_after_a_restart_comes_to_rest() {
+    let clock = Arc::new(TestClock::start());
+    let now = clock.boot();
+    let mut resumed = resumed(false);
+    resumed.set.obtained_at = now;
+    resumed.set.expires_at = now + 12 * HOUR;
+    resumed.real_expiry = clock.wall() + 12 * HOUR;
+    let running = Setup {
+        lazy: true,
+        clock: Some(clock),
+        resumed: Some(resumed),
+        ..Setup::default()
+    }
+    .start([Step::Give("AK2", 12 * HOUR)]);
+    pass(7 * HOUR).await;
+    assert_eq!(running.role.view().refresh, Refresh::Resting);
+    assert_eq!(running.calls(), 0);
+    assert_eq!(running.client_reads().as_deref(), Some("AK1"));
+    pass(SECOND).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lazy_role_that_may_have_been_in_use_does_not_rest_within_the_hour() {
+    let clock = Arc::new(TestClock::start());
+    clock.suspend(24 * HOUR);
+    let now = clock.boot();
+    let mut resumed = resumed(false);
+    resumed.set.obtained_at = now - (5 * HOUR + 50 * MINUTE);
+    resumed.set.expires_at = now + (6 * HOUR + 10 * MINUTE);
+    resumed.real_expiry = clock.wall() + (6 * HOUR + 10 * MINUTE);
+    let running = Setup {
+        lazy: true,
+        clock: Some(clock),
+        resumed: Some(resumed),
+        ..Setup::default()
+    }
+    .start([Step::Give("AK2", 12 * HOUR)]);
+    pass(11 * MINUTE).await;
+    assert_eq!(running.served().as_deref(), Some("AK2"));
 }

@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::testing::TestClock;
 use crate::clock::{Clock, jumps};
-use crate::credentials::{Cloud, Identity, Keys, Obtained};
-use crate::observe::metrics::Metrics;
+use crate::credentials::{Cloud, HoldsCredentials as _, Identity, Keys, Obtained};
+use crate::observe::metrics::{Metrics, RefreshLabels, UpstreamLabels};
 use crate::provider::budget::Budget;
 use crate::provider::error::{Class, ProviderError};
 use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::refresh::state::Resumed;
 use crate::refresh::{Handle, Refresher, Settings, Shared};
 use crate::schedule::Tuning;
 use crate::secret::Secret;
@@ -33,7 +34,13 @@ pub(super) enum Step {
     Give(&'static str, Duration),
     /// The same without a session token.
     GiveIncomplete(&'static str),
+    /// The same, after so long.
+    GiveLate(&'static str, Duration, Duration),
+    /// The same, if the source holds something to sign with.
+    Sign(&'static str, Duration),
     Fail(Class),
+    /// Fails before anything is sent.
+    FailUnsent(Class),
     Hang,
     Panic,
 }
@@ -43,9 +50,14 @@ pub(super) struct Script {
     steps: Mutex<VecDeque<Step>>,
     calls: Mutex<Vec<Instant>>,
     pub(super) account: Mutex<&'static str>,
+    /// Failures of the next identity calls.
+    pub(super) unidentified: Mutex<VecDeque<Class>>,
     pub(super) rereads: Mutex<u32>,
+    /// Whether reading its source again brings another secret.
+    pub(super) rereads_differ: Mutex<bool>,
+    source: Option<Handle>,
     mints: bool,
-    budget: Arc<Budget>,
+    pub(super) budget: Arc<Budget>,
 }
 
 impl std::fmt::Debug for Script {
@@ -78,6 +90,7 @@ impl Provider for Script {
             expires_at: self.clock.wall() + lives,
             issuer_now: None, // both clocks are the test's, and exact
             sent_at: self.clock.boot(),
+            asked: None,
         };
         Box::pin(async move {
             match self.next() {
@@ -86,6 +99,18 @@ impl Provider for Script {
                     lives,
                 )),
                 Step::GiveIncomplete(id) => Ok(obtained(keys(id, ""), HOUR)),
+                Step::GiveLate(id, lives, after) => {
+                    tokio::time::sleep(after).await;
+                    Ok(obtained(keys(id, CANARY), lives))
+                }
+                Step::Sign(id, lives) => {
+                    let source = self.source.as_ref().expect("it has a source");
+                    source.role().valid_set().ok_or_else(|| {
+                        ProviderError::new(Class::SourceUnavailable, "scripted").not_sent()
+                    })?;
+                    Ok(obtained(keys(id, CANARY), lives))
+                }
+                Step::FailUnsent(class) => Err(ProviderError::new(class, "scripted").not_sent()),
                 Step::Fail(class) => Err(ProviderError::new(class, format!("scripted {class:?}"))),
                 Step::Hang => std::future::pending().await,
                 Step::Panic => panic!("scripted"),
@@ -95,7 +120,11 @@ impl Provider for Script {
 
     fn identify<'a>(&'a self, _: &'a Keys) -> BoxFuture<'a, Result<Identity, ProviderError>> {
         let account = (*self.account.lock().unwrap()).to_owned();
+        let failure = self.unidentified.lock().unwrap().pop_front();
         Box::pin(async move {
+            if let Some(class) = failure {
+                return Err(ProviderError::new(class, format!("scripted {class:?}")));
+            }
             Ok(Identity {
                 account,
                 user: "user".into(),
@@ -124,8 +153,9 @@ impl Provider for Script {
         self.mints
     }
 
-    fn reread_source(&self) {
+    fn reread_source(&self) -> bool {
         *self.rereads.lock().unwrap() += 1;
+        *self.rereads_differ.lock().unwrap()
     }
 }
 
@@ -151,6 +181,8 @@ pub(super) struct Setup {
     pub(super) source: Option<Handle>,
     pub(super) clock: Option<Arc<TestClock>>,
     pub(super) draw: fn() -> f64,
+    /// What an earlier process held.
+    pub(super) resumed: Option<Resumed>,
 }
 
 impl Default for Setup {
@@ -164,6 +196,7 @@ impl Default for Setup {
             source: None,
             clock: None,
             draw: || 0.0,
+            resumed: None,
         }
     }
 }
@@ -187,7 +220,10 @@ impl Setup {
             steps: Mutex::new(steps.into()),
             calls: Mutex::default(),
             account: Mutex::new("100000000001"),
+            unidentified: Mutex::default(),
             rereads: Mutex::default(),
+            rereads_differ: Mutex::new(self.source.is_none()),
+            source: self.source.clone(),
             mints: self.mints,
             budget: Arc::new(Budget::new(clock.clone(), 50.0)),
         });
@@ -200,7 +236,7 @@ impl Setup {
             lazy: self.lazy,
             source: self.source,
         };
-        let (refresher, handle) = Refresher::new(
+        let (mut refresher, handle) = Refresher::new(
             Arc::clone(&role),
             settings.clone(),
             Shared {
@@ -212,6 +248,9 @@ impl Setup {
                 draw: self.draw,
             },
         );
+        if let Some(resumed) = self.resumed {
+            refresher.resume(resumed);
+        }
         let stop = CancellationToken::new();
         tokio::spawn(refresher.run(stop.clone()));
         Running {
@@ -266,6 +305,25 @@ impl Running {
     pub(super) fn call_times(&self) -> Vec<Duration> {
         let calls = self.script.calls.lock().unwrap();
         calls.iter().map(|at| *at - self.begun).collect()
+    }
+
+    /// How many attempts ended so.
+    pub(super) fn ended(&self, result: &str) -> u64 {
+        let labels = RefreshLabels {
+            role: self.role.name().to_string(),
+            result: result.into(),
+        };
+        self.metrics.refresh.get_or_create(&labels).get()
+    }
+
+    /// How many calls of an action ended so.
+    pub(super) fn called(&self, action: &str, result: &str) -> u64 {
+        let labels = UpstreamLabels {
+            endpoint: "scripted".into(),
+            action: action.into(),
+            result: result.into(),
+        };
+        self.metrics.upstream_calls.get_or_create(&labels).get()
     }
 
     pub(super) fn settings(&self) -> Settings {

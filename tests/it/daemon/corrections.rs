@@ -1,9 +1,14 @@
 //! What an attempt puts right by itself: a session that is too long, a source that was revoked,
 //! an endpoint that cannot be reached.
 
+use std::time::Duration;
+
 use credvend::emulator::Fault;
 
-use super::site::{Site, assumed, base, socket};
+use super::site::{Site, assumed, base, eventually, socket};
+use crate::support::CANARY;
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_session_that_is_too_long_becomes_shorter_and_that_is_remembered() {
@@ -27,9 +32,24 @@ async fn a_session_that_is_too_long_becomes_shorter_and_that_is_remembered() {
     };
     let steps = refused(&site);
     assert!(steps >= 1, "{steps}");
-    site.says(&["refresh", "app"], 0).await;
+    let id = role["access_key_id"].clone();
+    site.write("ops-secret", &format!("ops-{CANARY}\n\n"));
+    eventually("refreshed, since a file changed", PATIENCE, async || {
+        (site.role("app").await["access_key_id"] != id).then_some(())
+    })
+    .await;
     assert_eq!(refused(&site), steps, "asked for the shorter one at once");
     assert!(!daemon.lines("trying a shorter one").is_empty());
+
+    // Somebody may have raised the cap, and asks for what it brings.
+    site.says(&["refresh", "app"], 0).await;
+    assert_eq!(refused(&site), 2 * steps);
+    site.says(&["reload"], 0).await;
+    site.write("ops-secret", &format!("ops-{CANARY}\n"));
+    eventually("asked for anew", PATIENCE, async || {
+        (refused(&site) == 3 * steps).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

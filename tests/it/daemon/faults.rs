@@ -46,11 +46,7 @@ fn trouble() -> Vec<(&'static str, Fault, &'static str)> {
             OTHER_ACCOUNT,
         ),
         ("f-delay", delayed, ""),
-        (
-            "f-backwards",
-            Fault::new(FaultKind::Backwards),
-            "before those held",
-        ),
+        ("f-backwards", Fault::new(FaultKind::Backwards), "would end"),
     ]
 }
 
@@ -142,6 +138,12 @@ async fn nothing_bad_is_adopted_cold_or_warm() {
             .unwrap();
         if role == "f-delay" {
             assert!(line.starts_with("f-delay: refreshed, "), "{line}");
+            continue;
+        }
+        if role == "f-backwards" {
+            // Sessions may have been made shorter: nothing failed, and the longer one is kept.
+            assert!(line.starts_with("f-backwards: refreshed, "), "{line}");
+            assert!(line.contains(said), "{line}");
             continue;
         }
         assert!(

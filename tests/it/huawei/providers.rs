@@ -1,6 +1,6 @@
 //! One attempt of each provider: what is asked, what comes of an answer, what a refusal means.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use credvend::clock::{BootTime, Clock, SystemClock};
@@ -160,9 +160,15 @@ async fn a_session_that_is_too_long_is_stepped_down() {
     assert!(life(&obtain(&provider).await) <= Duration::from_hours(1));
 }
 
-/// The host's clock, but wrong.
+/// The host's clock, but wrong, until somebody sets it right.
 #[derive(Debug)]
-struct Behind(Duration);
+struct Behind(Mutex<Duration>);
+
+impl Behind {
+    fn by(time: Duration) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(time)))
+    }
+}
 
 impl Clock for Behind {
     fn boot(&self) -> BootTime {
@@ -170,14 +176,15 @@ impl Clock for Behind {
     }
 
     fn wall(&self) -> SystemTime {
-        SystemClock.wall() - self.0
+        SystemClock.wall() - *self.0.lock().unwrap()
     }
 }
 
 #[tokio::test]
 async fn a_wrong_clock_is_corrected_by_what_the_cloud_says() {
     for kind in [Kind::AgencyCredentials, Kind::AssumeAgency] {
-        let world = World::with(Arc::new(Behind(Duration::from_hours(5))));
+        let clock = Behind::by(Duration::from_hours(5));
+        let world = World::with(clock.clone());
         let provider = world.provider(kind);
         let Class::Clock { offset_seconds } = fail(&provider).await.class else {
             panic!("another class");
@@ -193,6 +200,14 @@ async fn a_wrong_clock_is_corrected_by_what_the_cloud_says() {
             "by the cloud's own clock: {life:?}"
         );
         provider.identify(&obtained.keys).await.unwrap();
+
+        // Set right, what was learned is wrong, and one more try at once mends that.
+        *clock.0.lock().unwrap() = Duration::ZERO;
+        let Class::Clock { offset_seconds } = fail(&provider).await.class else {
+            panic!("another class");
+        };
+        assert!(offset_seconds.abs() <= 5, "{offset_seconds}");
+        obtain(&provider).await;
     }
 }
 

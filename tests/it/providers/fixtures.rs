@@ -10,10 +10,9 @@ use credvend::clock::{BootTime, Clock, SystemClock, unix_seconds};
 use credvend::config::model::{
     self, CloudLimits, Key, Limits, Role, Service, Source, TencentAssumeRole, Upstream,
 };
-use credvend::credentials::{Cloud, CredentialSet, Keys, Obtained};
+use credvend::credentials::{Cloud, CredentialSet, HoldsCredentials, Keys, Obtained};
 use credvend::provider::error::ProviderError;
 use credvend::provider::secrets::SecretRef;
-use credvend::provider::signer::HoldsCredentials;
 use credvend::provider::{BuildContext, Provider, SourceRoles, build};
 use credvend::secret::Secret;
 use serde_json::{Value, json};

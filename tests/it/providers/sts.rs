@@ -234,6 +234,13 @@ async fn a_secret_that_the_cloud_repeats_is_not_passed_on() {
         error.message.contains("bad key (redacted), sorry"),
         "{error}"
     );
+
+    let mut anywhere = refusal(&format!("Bad.{CANARY}-secret"), "");
+    anywhere["Response"]["RequestId"] = format!("for {CANARY}-secret").into();
+    let cloud = Cloud::start(vec![Reply::ok(anywhere)]).await;
+    let error = fail(&Setup::new().assume_role(&cloud.url())).await;
+    assert_eq!(error.code.as_deref(), Some("Bad.(redacted)"));
+    assert_eq!(error.request_id.as_deref(), Some("for (redacted)"));
 }
 
 #[tokio::test]

@@ -12,14 +12,13 @@ use super::{Surroundings, policy, source};
 use crate::config::endpoint;
 use crate::config::model::{
     HuaweiAgencyCredentials, HuaweiAssumeAgency, HuaweiAssumeAgencyWithOidc,
-    HuaweiAssumeAgencyWithSaml, HuaweiDomain, HuaweiInstanceMetadata, HuaweiRestrictions, Provider,
-    Service, Source,
+    HuaweiAssumeAgencyWithSaml, HuaweiDomain, HuaweiInstanceMetadata, HuaweiRestrictions,
+    LONGEST_CHAINED, Provider, Service, Source,
 };
 use crate::config::reader::{Complaint, Table};
 use crate::config::upstream;
 use crate::config::values::{self, worded};
 use crate::credentials::Cloud;
-use crate::provider::huawei::LONGEST_CHAINED;
 use parameters::{
     AGENCY_URN, PROVIDER_URN, agency_urn, mfa, policy_id, provided_contexts, session_user, tags,
     transitive_tag_keys, urn,
