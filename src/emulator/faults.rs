@@ -1,16 +1,12 @@
-//! Scripted trouble: what to do to which call, how often. Matching and counting only; the server
-//! acts.
+//! Scripted trouble: what can go wrong with a call, and which calls it is for. The server acts, and
+//! [`super::script`] counts.
 //!
-//! Faults stand in a list. A call takes the first one that matches it and uses it up by one; a
-//! call that matches none is answered properly. Every fault may in addition delay the call and
-//! move the emulator's clock for it alone.
+//! A fault that spoils a set passes over calls that hand out none. Every fault may in addition
+//! delay the call and move the emulator's clock for it alone.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-
-/// Faults waiting at the same time.
-pub const MOST_FAULTS: usize = 10_000;
 
 /// Longest delay, and how long a hanging call hangs if its client never gives up.
 pub const LONGEST_DELAY: Duration = Duration::from_mins(10);
@@ -55,7 +51,7 @@ pub struct Fault {
     /// `MetadataToken` and `SecurityKey` for Huawei Cloud's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// Only calls about the role of this name.
+    /// Only calls about the role of this name; of an Identity Center, `ACCOUNT/PERMISSION-SET`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     pub kind: FaultKind,
@@ -83,9 +79,20 @@ pub struct Fault {
     /// Sent as `Retry-After`, for `status` and `throttle`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u64>,
-    /// What `incomplete` leaves out: `Token`, `TmpSecretId`, `TmpSecretKey`, `ExpiredTime`, …
+    /// What `incomplete` leaves out (the token of the set unless set), as the answer calls it:
+    /// `TmpSecretId`, `secret_access_key`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+}
+
+/// A call as a fault sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Called<'a> {
+    pub(super) action: &'a str,
+    /// The known role it is about.
+    pub(super) role: Option<&'a str>,
+    /// Whether a good answer to it is a set.
+    pub(super) hands_out_a_set: bool,
 }
 
 /// What a fault does to the set that is issued, as the ledger sees it.
@@ -200,7 +207,7 @@ impl Fault {
     }
 
     /// Why this fault makes no sense, in one sentence.
-    fn mistake(&self) -> Option<&'static str> {
+    pub(super) fn mistake(&self) -> Option<&'static str> {
         if self.times == Some(0) {
             return Some("`times` is 0: leave the fault out");
         }
@@ -242,118 +249,17 @@ impl Fault {
         }
     }
 
-    fn matches(&self, action: &str, role: Option<&str>) -> bool {
-        self.action.as_deref().is_none_or(|wanted| wanted == action)
-            && self
-                .role
-                .as_deref()
-                .is_none_or(|wanted| role == Some(wanted))
-    }
-}
-
-/// A list of faults that cannot be taken.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum InvalidFaults {
-    #[error("fault {number}: {mistake}")]
-    Mistake {
-        /// Counted from 1.
-        number: usize,
-        mistake: &'static str,
-    },
-    #[error("no more than {MOST_FAULTS} faults can wait; clear the script first")]
-    TooMany,
-}
-
-/// The faults still to come, in their order.
-#[derive(Debug, Default)]
-pub(super) struct Script(Vec<Fault>);
-
-impl Script {
-    /// Appends all of them, or none.
-    pub(super) fn append(&mut self, faults: Vec<Fault>) -> Result<(), InvalidFaults> {
-        for (at, fault) in faults.iter().enumerate() {
-            if let Some(mistake) = fault.mistake() {
-                let number = at + 1;
-                return Err(InvalidFaults::Mistake { number, mistake });
-            }
-        }
-        if self.0.len() + faults.len() > MOST_FAULTS {
-            return Err(InvalidFaults::TooMany);
-        }
-        self.0.extend(faults);
-        Ok(())
+    /// Whether it spoils a set, and has nothing to do where there is none.
+    fn needs_a_set(&self) -> bool {
+        self.twist().is_some() || self.kind == FaultKind::Incomplete
     }
 
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// What is left, with what is left of each `times`.
-    pub(super) fn list(&self) -> &[Fault] {
-        &self.0
-    }
-
-    /// The fault that strikes this call, used up by one.
-    pub(super) fn take(&mut self, action: &str, role: Option<&str>) -> Option<Fault> {
-        let at = self.0.iter().position(|f| f.matches(action, role))?;
-        let fault = self.0.get_mut(at)?;
-        let struck = fault.clone();
-        match fault.times.unwrap_or(1) {
-            _ if fault.forever => {}
-            0 | 1 => drop(self.0.remove(at)),
-            more => fault.times = Some(more - 1),
-        }
-        Some(struck)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Fault, FaultKind, InvalidFaults, Script};
-
-    #[test]
-    fn the_first_match_strikes_as_often_as_it_says() {
-        let mut script = Script::default();
-        script
-            .append(vec![
-                Fault::status(500).on_role("batch"),
-                Fault::new(FaultKind::Reset)
-                    .on_action("AssumeRole")
-                    .times(2),
-                Fault::new(FaultKind::Hang).forever(),
-            ])
-            .unwrap();
-        let mut next = |action, role| script.take(action, role).map(|fault| fault.kind);
-        assert_eq!(next("AssumeRole", Some("app")), Some(FaultKind::Reset));
-        assert_eq!(next("AssumeRole", Some("batch")), Some(FaultKind::Status));
-        assert_eq!(next("AssumeRole", Some("batch")), Some(FaultKind::Reset));
-        for _ in 0..3 {
-            assert_eq!(next("AssumeRole", Some("batch")), Some(FaultKind::Hang));
-        }
-        assert_eq!(script.list().len(), 1);
-    }
-
-    #[test]
-    fn a_fault_that_cannot_do_what_it_says_is_refused_with_its_number() {
-        let none = Fault::new(FaultKind::Delay);
-        for (case, fault) in [
-            ("a delay without a length", none.clone()),
-            ("an error without a code", Fault::new(FaultKind::ErrorCode)),
-            ("a skew without seconds", Fault::new(FaultKind::Skew)),
-            ("zero times", Fault::status(500).times(0)),
-            ("times and forever", Fault::status(500).times(1).forever()),
-            ("a status of its own", Fault::status(99)),
-            (
-                "a delay of a day",
-                none.after(std::time::Duration::from_hours(24)),
-            ),
-            ("a skew of centuries", Fault::status(500).skewed(i64::MIN)),
-        ] {
-            let refused = Script::default().append(vec![Fault::status(503), fault]);
-            assert!(
-                matches!(refused, Err(InvalidFaults::Mistake { number: 2, .. })),
-                "{case}: {refused:?}"
-            );
-        }
+    pub(super) fn matches(&self, call: Called<'_>) -> bool {
+        let is_of = |wanted: &Option<String>, its: Option<&str>| {
+            wanted.is_none() || wanted.as_deref() == its
+        };
+        is_of(&self.action, Some(call.action))
+            && is_of(&self.role, call.role)
+            && (call.hands_out_a_set || !self.needs_a_set())
     }
 }

@@ -48,8 +48,16 @@ impl Flaw {
     }
 }
 
+/// Whom a good token is about.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Identified {
+    pub(super) subject: String,
+    /// The one of its audiences that the provider knows.
+    pub(super) audience: String,
+}
+
 /// Checks a token at `now` (seconds since 1970).
-pub(super) fn check(provider: &OidcProvider, token: &str, now: u64) -> Result<(), Flaw> {
+pub(super) fn check(provider: &OidcProvider, token: &str, now: u64) -> Result<Identified, Flaw> {
     let refused = Flaw::Other;
     let (signed, signature) = token.rsplit_once('.').ok_or_else(|| refused("not a JWT"))?;
     let (header, claims) = signed.split_once('.').ok_or_else(|| refused("not a JWT"))?;
@@ -80,13 +88,15 @@ pub(super) fn check(provider: &OidcProvider, token: &str, now: u64) -> Result<()
     if claims.iss != provider.issuer {
         return Err(refused("it is of another issuer"));
     }
-    if !audiences.iter().any(|aud| provider.audiences.contains(aud)) {
-        return Err(Flaw::Audience);
-    }
+    let known = audiences.iter().find(|it| provider.audiences.contains(it));
+    let audience = known.cloned().ok_or(Flaw::Audience)?;
     if !provider.subjects.is_empty() && !provider.subjects.contains(&claims.sub) {
         return Err(refused("it is for another subject"));
     }
-    Ok(())
+    Ok(Identified {
+        subject: claims.sub,
+        audience,
+    })
 }
 
 fn part<T: for<'de> Deserialize<'de>>(encoded: &str) -> Option<T> {
@@ -107,7 +117,9 @@ mod tests {
             "iss": "https://example-oidc.example", "aud": ["other", "sts.cloud.tencent.com"],
             "sub": "system:serviceaccount:app:app", "exp": 2_000, "nbf": 900,
         });
-        assert_eq!(check(&provider, &provider.sign(&good), 1_000), Ok(()));
+        let identified = check(&provider, &provider.sign(&good), 1_000).unwrap();
+        assert_eq!(identified.subject, "system:serviceaccount:app:app");
+        assert_eq!(identified.audience, "sts.cloud.tencent.com");
         for (claim, value, why) in [
             ("exp", json!(1_000), "Expired token"),
             ("exp", json!("2000"), "must have the claims"),
@@ -134,7 +146,7 @@ mod tests {
         let twin = OidcProvider::new("100000000001", "example-oidc").unwrap();
         let lifetime = std::time::Duration::from_mins(1);
         let good = provider.token("someone", 1_000, lifetime);
-        assert_eq!(check(&provider, &good, 1_000), Ok(()));
+        assert_eq!(check(&provider, &good, 1_000).unwrap().subject, "someone");
         let (_, claims_and_signature) = good.split_once('.').unwrap();
         for bad in [
             twin.token("someone", 1_000, lifetime),

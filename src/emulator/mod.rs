@@ -39,7 +39,7 @@
 //! | `GET /_emulator/sign-ins` | codes and states that wait for a person, and how many are signed in |
 //! | `POST /_emulator/sign-ins` | `{"shown", "decision"}`: `approve` or `deny` what the page would show |
 //! | `DELETE /_emulator/sign-ins` | ends every session |
-//! | `POST /_emulator/portal` | `{"interval_seconds"?, "code_seconds"?, "session_seconds"?, …}` |
+//! | `POST /_emulator/portal` | [`Rules`]; what is left out is set back |
 //! | `POST /_emulator/saml-assertions` | `{"cloud"?, "provider", "role", "account"?, "session_name"?, "lifetime_seconds"?}` |
 
 mod calls;
@@ -52,6 +52,7 @@ mod portal;
 mod random;
 mod respond;
 mod saml;
+mod script;
 mod server;
 mod state;
 mod tencent;
@@ -66,8 +67,9 @@ use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
 pub use calls::{CallsReport, MOST_RECENT, RecentCall};
-pub use faults::{Fault, FaultKind, InvalidFaults, LONGEST_DELAY, MOST_FAULTS};
+pub use faults::{Fault, FaultKind, LONGEST_DELAY};
 pub use portal::{Decision, Person, Portal, PortalAccount, PortalRole, Rules};
+pub use script::{InvalidFaults, MOST_FAULTS};
 use server::Orders;
 pub use state::{FARTHEST_OFFSET, State};
 pub use world::{

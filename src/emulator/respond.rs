@@ -14,7 +14,7 @@ use hyper::{Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tracing::debug;
 
-use super::faults::{Fault, FaultKind, LONGEST_DELAY};
+use super::faults::{Called, Fault, FaultKind, LONGEST_DELAY};
 use super::random::Random;
 use super::server::Orders;
 use super::state::{Moment, State};
@@ -86,7 +86,7 @@ async fn sts_call(
         body: body.unwrap_or_default(),
     };
     let subject = state.with_world(|world| Subject::of(world, request));
-    let (call, fault) = begin(state, subject.action, subject.role.as_deref());
+    let (call, fault) = begin(state, subject.called());
     let finish = |outcome: &str| {
         debug!(
             action = subject.action,
@@ -126,7 +126,7 @@ async fn sts_call(
         Ok(mut fields) => {
             finish(&outcome_of(fault.as_ref()));
             if let Some(fault) = &fault {
-                leave_out(&mut fields, fault);
+                leave_out(&mut fields, fault, &["Token"]);
             }
             let reply = envelope(fields)?;
             Ok(dated(cut(reply, fault.as_ref()), moment))
@@ -139,10 +139,10 @@ async fn sts_call(
 }
 
 /// Counts a call and takes the fault that strikes it.
-pub(super) fn begin(state: &State, action: &str, role: Option<&str>) -> (u64, Option<Fault>) {
+pub(super) fn begin(state: &State, call: Called<'_>) -> (u64, Option<Fault>) {
     let at = crate::clock::rfc3339_seconds(state.moment(0).wall());
-    let call = state.with_calls(|calls| calls.begin(at, action, role));
-    (call, state.take_fault(action, role))
+    let number = state.with_calls(|calls| calls.begin(at, call.action, call.role));
+    (number, state.take_fault(call))
 }
 
 /// The emulator's clock as the call sees it.
@@ -225,15 +225,21 @@ pub(super) async fn strike(
     Ok(dated(answer, moment(state, Some(fault))))
 }
 
-/// Takes one field out, wherever it is.
-fn leave_out(fields: &mut Map<String, Value>, fault: &Fault) {
+/// Takes one field out, wherever it is: the token, which `tokens` names, unless the fault names
+/// another.
+pub(super) fn leave_out(fields: &mut Map<String, Value>, fault: &Fault, tokens: &[&str]) {
     if fault.kind != FaultKind::Incomplete {
         return;
     }
-    let name = fault.field.as_deref().unwrap_or("Token");
-    fields.remove(name);
-    if let Some(Value::Object(credentials)) = fields.get_mut("Credentials") {
-        credentials.remove(name);
+    let named: &[&str] = match &fault.field {
+        Some(name) => &[name.as_str()],
+        None => tokens,
+    };
+    for name in named {
+        fields.remove(*name);
+        for inner in fields.values_mut().filter_map(Value::as_object_mut) {
+            inner.remove(*name);
+        }
     }
 }
 

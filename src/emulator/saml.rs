@@ -23,6 +23,9 @@ pub(super) struct Assertion {
     not_on_or_after: Vec<String>,
     pub(super) audiences: Vec<String>,
     pub(super) recipients: Vec<String>,
+    /// Of the subject, with its `Format`.
+    pub(super) name_id: String,
+    pub(super) name_format: Option<String>,
     /// Names and values, in their order.
     attributes: Vec<(String, String)>,
     /// `SessionNotOnOrAfter` of the authentication.
@@ -35,6 +38,12 @@ impl Assertion {
     pub(super) fn attribute<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = self.attributes.iter().filter(move |(its, _)| its == name);
         named.map(|(_, value)| value.as_str())
+    }
+
+    /// All attributes, with their names.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.attributes.iter();
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -148,6 +157,7 @@ fn opened(
             assertion.recipients.extend(value("Recipient")?);
             assertion.not_on_or_after.extend(value("NotOnOrAfter")?);
         }
+        "NameID" => assertion.name_format = value("Format")?,
         "AuthnStatement" => assertion.session_end = value("SessionNotOnOrAfter")?,
         "Attribute" => *attribute = value("Name")?.unwrap_or_default(),
         _ => {}
@@ -159,6 +169,7 @@ fn closed(assertion: &mut Assertion, path: &[String], attribute: &str, text: &st
     let mut upwards = path.iter().rev().map(String::as_str);
     match (upwards.next(), upwards.next()) {
         (Some("Issuer"), Some("Assertion")) => text.clone_into(&mut assertion.issuer),
+        (Some("NameID"), Some("Subject")) => text.clone_into(&mut assertion.name_id),
         (Some("Audience"), Some("AudienceRestriction")) => {
             assertion.audiences.push(text.to_owned());
         }

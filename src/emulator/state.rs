@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::calls::{Calls, CallsReport};
-use super::faults::{Fault, InvalidFaults, Script};
+use super::faults::{Called, Fault};
 use super::portal::{Decision, Portal};
+use super::script::{InvalidFaults, Script};
 use super::world::World;
 use crate::clock::{BootTime, Clock};
 use crate::listener::metadata_token::MetadataTokens;
@@ -149,8 +150,8 @@ impl State {
         }
     }
 
-    pub(super) fn take_fault(&self, action: &str, role: Option<&str>) -> Option<Fault> {
-        locked(&self.script).take(action, role)
+    pub(super) fn take_fault(&self, call: Called<'_>) -> Option<Fault> {
+        locked(&self.script).take(call)
     }
 
     pub(super) fn with_calls<T>(&self, work: impl FnOnce(&mut Calls) -> T) -> T {

@@ -1,10 +1,12 @@
-"""Stock SDKs inside a container, over credvend bridge. One line of JSON: whose key each got.
+"""Stock SDKs inside a container, over credvend bridge. One line of JSON: whose key each got, or
+what single requests were answered with.
 
 Nothing here knows of credvend: boto3 reads its container variables, Tencent's SDK its metadata
 service through http_proxy.
 """
 
 import json
+import os
 import sys
 import time
 import urllib.error
@@ -30,15 +32,16 @@ def status(path):
         return error.code
 
 
-def poll(seconds, path):
-    """How many requests there were in that time, and how many were not answered with 200."""
+def poll(path, stop):
+    """Asks until a file `stop` appears, and prints a line of JSON after each answer: how many there
+    were so far, and how many of them were no 200."""
     asked = failed = 0
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    end = time.monotonic() + 120
+    while not os.path.exists(stop) and time.monotonic() < end:
         asked += 1
         failed += status(path) != 200
+        print(json.dumps({"asked": asked, "failed": failed}), flush=True)
         time.sleep(0.05)
-    return {"asked": asked, "failed": failed}
 
 
 what, *arguments = sys.argv[1:]
@@ -47,5 +50,6 @@ if what == "keys":
 elif what == "status":
     found = {path: status(path) for path in arguments}
 else:
-    found = poll(float(arguments[0]), arguments[1])
+    poll(*arguments)
+    sys.exit()
 print(json.dumps(found))

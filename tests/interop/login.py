@@ -126,7 +126,7 @@ def huawei_sdk(cloud):
     try:
         behind.list_accounts(portal.ListAccountsRequest(access_token=token))
     except ClientRequestException as error:
-        equal(error.status_code, 401, "the status after the logout")
+        equal(error.status_code, 403, "the status after the logout")
     else:
         raise AssertionError("the token is good after the logout")
 

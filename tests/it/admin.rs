@@ -26,7 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{CANARY, Ended, capture_logs, credvend, logged, run};
+use crate::support::{CANARY, Ended, capture_logs, credvend, logged, run, skipped};
 
 #[derive(Debug, Default)]
 struct FakeOperations {
@@ -486,6 +486,7 @@ async fn a_stranger_may_read_status_and_nothing_more() {
 
     const STRANGER: u32 = 54_321;
     if !rustix::process::geteuid().is_root() {
+        skipped("only root can become another user");
         return;
     }
     let running = Running::start(healthy());

@@ -15,4 +15,6 @@ mod garbage;
 #[cfg(test)]
 mod parameters;
 #[cfg(test)]
+mod portal;
+#[cfg(test)]
 mod strictness;

@@ -3,6 +3,8 @@
 
 // `cfg(test)` always holds here; clippy knows helpers of tests by it.
 #[cfg(test)]
+mod ask;
+#[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod emulator;
@@ -10,5 +12,7 @@ mod emulator;
 mod faults;
 #[cfg(test)]
 mod providers;
+#[cfg(test)]
+mod unsigned;
 #[cfg(test)]
 mod world;

@@ -9,6 +9,7 @@ mod config_errors;
 mod daemon;
 mod emulator;
 mod huawei;
+mod left_out;
 mod listeners;
 mod login;
 mod providers;

@@ -11,6 +11,8 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub(crate) use crate::left_out::skipped;
+
 /// Part of every made-up secret. Whatever prints it where nobody asked leaks.
 pub(crate) const CANARY: &str = "canary-Zq7wv3";
 
@@ -70,15 +72,6 @@ impl Drop for Started {
         drop(self.0.kill());
         drop(self.0.wait());
     }
-}
-
-/// Says that this host cannot run a test; `cargo test -- --nocapture` shows it.
-#[expect(
-    clippy::print_stdout,
-    reason = "the test harness shows it with the test"
-)]
-pub(crate) fn skipped(why: &str) {
-    println!("skipped: {why}");
 }
 
 thread_local! {

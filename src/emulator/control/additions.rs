@@ -322,7 +322,10 @@ pub(super) fn saml_assertion(state: &State, body: &[u8]) -> Result<Value, Mistak
         let provider = world.saml_provider(&account, &new.provider);
         let provider = provider.ok_or_else(|| mistake("there is no such SAML provider"))?;
         let role = Role::new(&account, &new.role);
-        let assertion = provider.assertion(&role.arn(), session, now, lifetime)?;
+        let assertion = match new.cloud {
+            Of::Huawei => provider.huawei_assertion(&role.urn(), session, now, lifetime)?,
+            Of::Tencent => provider.assertion(&role.arn(), session, now, lifetime)?,
+        };
         Ok(json!({ "assertion": assertion }))
     })
 }

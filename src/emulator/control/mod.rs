@@ -20,6 +20,24 @@ use super::state::{FARTHEST_OFFSET, State};
 
 const JSON: &str = "application/json";
 
+/// What there is below `/_emulator/`, and how it is asked.
+const PATHS: [(&str, &[Method]); 14] = [
+    ("calls", &[Method::GET]),
+    ("clock", &[Method::POST]),
+    ("faults", &[Method::GET, Method::POST, Method::DELETE]),
+    ("instance", &[Method::POST]),
+    ("keys", &[Method::POST]),
+    ("outage", &[Method::POST]),
+    ("portal", &[Method::POST]),
+    ("providers", &[Method::POST]),
+    ("reset-counts", &[Method::POST]),
+    ("roles", &[Method::POST]),
+    ("saml-assertions", &[Method::POST]),
+    ("sign-ins", &[Method::GET, Method::POST, Method::DELETE]),
+    ("web-identity-tokens", &[Method::POST]),
+    ("world", &[Method::GET]),
+];
+
 /// Why a control request was not carried out.
 #[derive(Debug)]
 struct Mistake(String);
@@ -62,23 +80,9 @@ fn from_a_browser(head: &Parts) -> bool {
 fn route(state: &State, orders: &Orders, head: &Parts, body: &[u8]) -> Reply {
     let what = head.uri.path().strip_prefix("/_emulator/");
     let what = what.unwrap_or_default();
-    let allowed: &[Method] = match what {
-        "calls" | "world" => &[Method::GET],
-        "faults" | "sign-ins" => &[Method::GET, Method::POST, Method::DELETE],
-        "clock"
-        | "instance"
-        | "keys"
-        | "outage"
-        | "portal"
-        | "providers"
-        | "reset-counts"
-        | "roles"
-        | "saml-assertions"
-        | "web-identity-tokens" => &[Method::POST],
-        _ => {
-            let sentence = "no such path below /_emulator/";
-            return reply(StatusCode::NOT_FOUND, JSON, error(sentence));
-        }
+    let Some((_, allowed)) = PATHS.iter().find(|(path, _)| *path == what) else {
+        let sentence = "no such path below /_emulator/";
+        return reply(StatusCode::NOT_FOUND, JSON, error(sentence));
     };
     if !allowed.contains(&head.method) {
         return not_allowed(allowed);
@@ -204,4 +208,31 @@ fn outage(orders: &Orders, body: &[u8]) -> Result<Value, Mistake> {
         orders.outage(length).await;
     }));
     Ok(json!({ "seconds": seconds }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{PATHS, Rules};
+
+    const MANUAL: &str = include_str!("../../../docs/emulator.md");
+
+    #[test]
+    fn the_manual_has_every_request_and_every_rule_of_the_portals() {
+        for (path, methods) in PATHS {
+            for method in methods {
+                let row = format!("| `{method} {path}` |");
+                assert!(MANUAL.contains(&row), "{row}");
+            }
+        }
+        let Value::Object(rules) = json!(Rules::default()) else {
+            panic!("rules are an object");
+        };
+        for (key, value) in rules {
+            let value = value.to_string().replace("null", "none");
+            let row = format!("| `{key}` | {value} |");
+            assert!(MANUAL.contains(&row), "{row}");
+        }
+    }
 }

@@ -9,11 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::authorize::Signer;
 use super::refusal::Refusal;
-use super::{Context, limits, urn};
+use super::{Context, limits, saml, urn};
 use crate::credentials::Cloud;
 use crate::emulator::jwt::{self, Flaw};
 use crate::emulator::parameters::Parameters;
-use crate::emulator::saml;
 use crate::emulator::state::Moment;
 use crate::emulator::world::{Caller, Issue, Issued, Role, Trusted};
 
@@ -98,7 +97,8 @@ pub(super) fn with_oidc(
     let agency = agency(context, &agency_urn)?;
     let provider = urn::oidc_provider(context.world, &provider_urn)
         .ok_or_else(|| Refusal::parameter("the identity provider cannot be found"))?;
-    jwt::check(provider, &token, context.moment.shown()).map_err(|flaw| match flaw {
+    let identified = jwt::check(provider, &token, context.moment.shown());
+    let identified = identified.map_err(|flaw| match flaw {
         Flaw::Audience => Refusal::service(
             StatusCode::BAD_REQUEST,
             "STS5.2001",
@@ -114,7 +114,11 @@ pub(super) fn with_oidc(
     let duration = limits::duration(duration, agency.max_session, false)?;
     let requester = agency.account.clone();
     let mut done = session_of(context, agency, &session, requester, duration)?;
-    done.fields.insert("provider".to_owned(), issuer.into());
+    done.fields.extend(fields([
+        ("audience", identified.audience.into()),
+        ("provider", issuer.into()),
+        ("subject_from_id_token", identified.subject.into()),
+    ]));
     Ok(done)
 }
 
@@ -141,28 +145,33 @@ pub(super) fn with_saml(
         Refusal::parameter(format!("the SAML assertion is refused: {why}"))
     };
     let now = context.moment.shown();
-    let assertion = saml::check(provider, &encoded, now).map_err(refused)?;
+    let asserted = saml::check(provider, &agency, &encoded, now).map_err(|flaw| match flaw {
+        saml::Flaw::Elsewhere => {
+            Refusal::not_allowed("the SAML assertion does not name this agency and this provider")
+        }
+        saml::Flaw::Other(why) => refused(why),
+    })?;
     let (name, issuer) = (provider.name.clone(), provider.issuer.clone());
     if provider.account != agency.account || !agency.trust.contains(&Trusted::Saml(name)) {
         return Err(not_trusted());
     }
-    let mut duration = limits::duration(duration, agency.max_session, false)?;
-    if let Some(end) = &assertion.session_end {
-        let end: jiff::Timestamp = end
-            .parse()
-            .map_err(|_| refused("SessionNotOnOrAfter is not readable"))?;
-        let left = u64::try_from(end.as_second())
-            .unwrap_or(0)
-            .saturating_sub(now);
-        duration = duration.min(Duration::from_secs(left));
-    }
+    let duration = limits::duration(duration, agency.max_session, false)?;
+    let duration = asserted
+        .longest
+        .map_or(duration, |longest| duration.min(longest));
     // Last, so that an assertion is not used up by a request that fails for another reason.
-    if !context.world.ledger.use_assertion(&assertion.id) {
+    if !context.world.ledger.use_assertion(&asserted.id) {
         return Err(refused("it was used before"));
     }
     let requester = agency.account.clone();
     let mut done = session_of(context, agency, "saml", requester, duration)?;
-    done.fields.insert("issuer".to_owned(), issuer.into());
+    done.fields.extend(fields([
+        ("audience", asserted.audience.into()),
+        ("issuer", issuer.into()),
+        ("name_qualifier", asserted.name_qualifier.into()),
+        ("subject", asserted.subject.into()),
+        ("subject_type", asserted.subject_type.into()),
+    ]));
     Ok(done)
 }
 

@@ -12,11 +12,13 @@ use super::authorize::Signer;
 use super::refusal::Refusal;
 use super::{Context, limits};
 use crate::emulator::parameters::Parameters;
-use crate::emulator::world::HUAWEI_ACCOUNT;
+use crate::emulator::world::{self, HUAWEI_ACCOUNT};
 
 /// Seconds, where none are asked for; the real service gives as little.
 const DEFAULT_SESSION: u64 = 900;
+/// Of an agency without a limit of its own.
 const LONGEST_SESSION: u64 = 86_400;
+const LONGEST_POLICY: usize = 2_048;
 /// The name of [`HUAWEI_ACCOUNT`]; other accounts have none here.
 const DOMAIN_NAME: &str = "example-corp";
 
@@ -55,6 +57,9 @@ pub(super) fn create(
         None => "agency".to_owned(),
     };
     if let Some(policy) = &policy {
+        if policy.to_string().chars().count() > LONGEST_POLICY {
+            return Err(Refusal::parameter("policy has up to 2048 characters"));
+        }
         limits::policy(policy, "1.1")?;
     }
     let duration = duration.unwrap_or(DEFAULT_SESSION);
@@ -75,6 +80,17 @@ pub(super) fn create(
     let agency = agency.ok_or_else(not_found)?;
     if !agency.trusts(&signer.caller) {
         return Err(not_trusted());
+    }
+    if agency.external_id.is_some() {
+        return Err(Refusal::not_allowed(
+            "the agency asks for an external id, which this API has no parameter for",
+        ));
+    }
+    let is_limited = agency.max_session < world::LONGEST_SESSION;
+    if is_limited && duration > agency.max_session.as_secs() {
+        return Err(Refusal::parameter(
+            "duration_seconds exceeds the maximum session duration of the agency",
+        ));
     }
     let requester = signer.caller.uin().to_owned();
     let issued_role = Some(agency.name.clone());

@@ -53,6 +53,9 @@ fn parse(text: &str) -> Option<Authorization<'_>> {
             let mut scope = who.strip_prefix("Credential=")?.split('/');
             let (id, day) = (scope.next()?, scope.next()?);
             let (region, service) = (scope.next()?, scope.next()?);
+            if scope.next().is_some() {
+                return None;
+            }
             (Scheme::Derived { region, service }, id, Some(day))
         }
         _ => return None,
@@ -83,6 +86,7 @@ pub(super) fn signed(
     let date = header(request.headers, DATE_HEADER)
         .ok_or_else(|| Refusal::authentication("x-sdk-date is missing"))?;
     in_time(moment, date, parts.day)?;
+    in_scope(parts.scheme, request.path)?;
 
     let issued = world.ledger.find(parts.id);
     let (secret, caller) = match (world.key(parts.id), &issued) {
@@ -141,6 +145,43 @@ fn in_time(moment: Moment, date: &str, day: Option<&str>) -> Result<(), Refusal>
     }
 }
 
+/// A derived key is for one service, the one that is called, and for one region: STS has several,
+/// and this one stands for each of them; IAM is global, and in each of them too.
+fn in_scope(scheme: Scheme<'_>, path: &str) -> Result<(), Refusal> {
+    let Scheme::Derived { region, service } = scheme else {
+        return Ok(());
+    };
+    let (called, is_global) = if path.starts_with("/v5/") {
+        ("sts", false)
+    } else {
+        ("iam", true)
+    };
+    if service != called {
+        return Err(Refusal::authentication(format_args!(
+            "the credential scope is not of the service {called}"
+        )));
+    }
+    if is_region(region) || is_global && region == "globe" {
+        Ok(())
+    } else {
+        Err(Refusal::authentication(
+            "the credential scope is of no region of this service",
+        ))
+    }
+}
+
+/// `cn-north-4` and its likes.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let (words, number) = match parts.as_slice() {
+        [words @ .., number] if words.len() >= 2 => (words, number),
+        _ => return false,
+    };
+    let is_all =
+        |part: &str, good: fn(&u8) -> bool| !part.is_empty() && part.as_bytes().iter().all(good);
+    words.iter().all(|it| is_all(it, u8::is_ascii_lowercase)) && is_all(number, u8::is_ascii_digit)
+}
+
 fn check_signature(
     parts: &Authorization<'_>,
     request: Request<'_>,
@@ -170,8 +211,9 @@ fn check_signature(
 fn listed<'h>(headers: &'h HeaderMap, list: &'h str) -> Result<Vec<(&'h str, &'h str)>, Refusal> {
     let names: Vec<&str> = list.split(';').collect();
     let wrong = |why: &str| Err(Refusal::authentication(why));
-    if !names.is_sorted() || names.iter().any(|name| name.to_ascii_lowercase() != **name) {
-        return wrong("SignedHeaders must be sorted and in lower case");
+    let is_ordered = names.is_sorted_by(|one, next| one < next);
+    if !is_ordered || names.iter().any(|name| name.to_ascii_lowercase() != **name) {
+        return wrong("SignedHeaders must be sorted, in lower case and each there once");
     }
     let must = |name: &str| headers.contains_key(name);
     let required = [
@@ -202,7 +244,37 @@ fn listed<'h>(headers: &'h HeaderMap, list: &'h str) -> Result<Vec<(&'h str, &'h
 
 #[cfg(test)]
 mod tests {
-    use super::{Scheme, claimed_id, parse};
+    use super::{Scheme, claimed_id, in_scope, is_region, parse};
+
+    #[test]
+    fn a_derived_key_is_for_the_called_service_in_some_region() {
+        let (sts, iam) = ("/v5/caller-identity", "/v3.0/OS-CREDENTIAL/securitytokens");
+        for (region, service, path, is_good) in [
+            ("cn-north-4", "sts", sts, true),
+            ("ap-southeast-1", "sts", sts, true),
+            ("cn-north-4", "iam", iam, true),
+            ("globe", "iam", iam, true),
+            ("globe", "sts", sts, false),
+            ("cn-north-4", "iam", sts, false),
+            ("cn-north-4", "sts", iam, false),
+            ("cn-north-4", "apic", sts, false),
+            ("", "sts", sts, false),
+        ] {
+            let verdict = in_scope(Scheme::Derived { region, service }, path);
+            assert_eq!(verdict.is_ok(), is_good, "{region}/{service} at {path}");
+        }
+        assert!(in_scope(Scheme::Plain, sts).is_ok());
+        for other in [
+            "cn-north",
+            "cn-4",
+            "-north-4",
+            "cn-north-x",
+            "CN-north-4",
+            "globe",
+        ] {
+            assert!(!is_region(other), "{other}");
+        }
+    }
 
     #[test]
     fn both_schemes_are_read() {
@@ -224,6 +296,8 @@ mod tests {
             "SDK-HMAC-SHA256 Credential=AK, SignedHeaders=host, Signature=ab",
             "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host, Signature=ab, More=1",
             "TC3-HMAC-SHA256 Access=AK, SignedHeaders=host, Signature=ab",
+            "V11-HMAC-SHA256 Credential=AK/20260102/cn-north-4, SignedHeaders=host, Signature=ab",
+            "V11-HMAC-SHA256 Credential=AK/20260102/cn-north-4/sts/x, SignedHeaders=host, Signature=ab",
         ] {
             assert_eq!(claimed_id(other), None, "{other}");
         }

@@ -13,11 +13,11 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::actions::expiry;
-use super::{MANNER, header, leave_out, numbered};
+use super::{MANNER, TOKENS, header, numbered};
 use crate::credentials::Cloud;
-use crate::emulator::faults::Fault;
+use crate::emulator::faults::{Called, Fault};
 use crate::emulator::respond::{
-    Reply, begin, cut, dated, early, moment, outcome_of, reply, strike,
+    Reply, begin, cut, dated, early, leave_out, moment, outcome_of, reply, strike,
 };
 use crate::emulator::state::{Moment, State};
 use crate::emulator::wire::ResetSwitch;
@@ -45,7 +45,12 @@ pub(super) async fn respond(state: &State, reset: &ResetSwitch, head: &Parts) ->
         "SecurityKey"
     };
     let bound = state.with_huawei(|world| world.instance.as_ref().map(|it| it.role.clone()));
-    let (call, fault) = begin(state, action, bound.as_deref());
+    let called = Called {
+        action,
+        role: bound.as_deref(),
+        hands_out_a_set: !is_token,
+    };
+    let (call, fault) = begin(state, called);
     let finish = |outcome: &str| state.with_calls(|calls| calls.finish(call, None, outcome));
     if let Some(fault) = &fault {
         tokio::time::sleep(fault.delay()).await;
@@ -164,7 +169,7 @@ fn credentials(world: &mut World, moment: Moment, fault: Option<&Fault>) -> io::
         }),
     )]);
     if let Some(fault) = fault {
-        leave_out(&mut fields, fault);
+        leave_out(&mut fields, fault, &TOKENS);
     }
     let text = Value::Object(fields).to_string();
     Ok(reply(StatusCode::OK, "application/json", text))

@@ -14,6 +14,7 @@ mod authorize;
 mod limits;
 mod metadata;
 mod refusal;
+mod saml;
 mod urn;
 
 use std::io;
@@ -21,19 +22,24 @@ use std::io;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::debug;
 
-use super::faults::{Fault, FaultKind, Twist};
+use super::faults::{Called, Fault, Twist};
 use super::parameters::Parameters;
 use super::random::Random;
-use super::respond::{Manner, Reply, begin, cut, dated, early, moment, outcome_of, reply, strike};
+use super::respond::{
+    Manner, Reply, begin, cut, dated, early, leave_out, moment, outcome_of, reply, strike,
+};
 use super::state::{Moment, State};
 use super::wire::ResetSwitch;
 use super::world::World;
 use crate::credentials::shortened;
 use authorize::Signer;
 use refusal::Refusal;
+
+/// What STS and IAM call the token of a set.
+const TOKENS: [&str; 2] = ["security_token", "securitytoken"];
 
 /// A request as it came.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +149,12 @@ pub(super) async fn respond(
     let signed_by = header(request.headers, "authorization").and_then(authorize::claimed_id);
     let role = state.with_huawei(|world| named_role(world, action, signed_by, request.body));
     let name = action.map_or("other", Action::name);
-    let (call, fault) = begin(state, name, role.as_deref());
+    let called = Called {
+        action: name,
+        role: role.as_deref(),
+        hands_out_a_set: action.is_some_and(|it| it != Action::GetCallerIdentity),
+    };
+    let (call, fault) = begin(state, called);
     let signed_by = signed_by.map(shortened);
     let finish = |outcome: &str| {
         debug!(action = name, outcome, "answered an emulated call");
@@ -181,7 +192,7 @@ pub(super) async fn respond(
             }
             let mut fields = done.fields;
             if let Some(fault) = &fault {
-                leave_out(&mut fields, fault);
+                leave_out(&mut fields, fault, &TOKENS);
             }
             let status = action.map_or(StatusCode::OK, Action::success);
             let text = Value::Object(fields).to_string();
@@ -279,21 +290,4 @@ fn numbered(mut reply: Reply) -> io::Result<Reply> {
     let id = HeaderValue::from_str(&id).map_err(io::Error::other)?;
     reply.headers_mut().insert("x-request-id", id);
     Ok(reply)
-}
-
-/// Takes one field out, wherever it is: the token unless the fault names another.
-fn leave_out(fields: &mut Map<String, Value>, fault: &Fault) {
-    if fault.kind != FaultKind::Incomplete {
-        return;
-    }
-    let names: &[&str] = match &fault.field {
-        Some(name) => &[name.as_str()],
-        None => &["security_token", "securitytoken"],
-    };
-    for name in names {
-        fields.remove(*name);
-        for inner in fields.values_mut().filter_map(Value::as_object_mut) {
-            inner.remove(*name);
-        }
-    }
 }

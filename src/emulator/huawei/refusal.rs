@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use hyper::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::emulator::parameters::Complaint;
 
@@ -107,7 +107,14 @@ impl Refusal {
     }
 
     pub(super) fn body(&self, request_id: &str) -> String {
-        let mut body = match self.shape {
+        match self.shape {
+            // What DecodeAuthorizationMessage of STS takes; here it holds nothing.
+            Shape::Flat if self.code == "STS5.1001" => json!({
+                "error_code": self.code,
+                "error_msg": self.message,
+                "request_id": request_id,
+                "encoded_authorization_message": "ZXhhbXBsZQ==",
+            }),
             Shape::Flat => json!({
                 "error_code": self.code,
                 "error_msg": self.message,
@@ -118,15 +125,8 @@ impl Refusal {
                 "message": self.message,
                 "title": self.status.canonical_reason().unwrap_or_default(),
             }}),
-        };
-        if self.code == "STS5.1001"
-            && let Value::Object(fields) = &mut body
-        {
-            // What DecodeAuthorizationMessage takes; here it holds nothing.
-            let message = "encoded_authorization_message".to_owned();
-            fields.insert(message, "ZXhhbXBsZQ==".into());
         }
-        body.to_string()
+        .to_string()
     }
 }
 

@@ -1,17 +1,14 @@
 //! What the portals know: who may be what, who waits for approval, who is signed in.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::newest::Newest;
 use crate::clock::BootTime;
 use crate::emulator::random::Random;
 use crate::emulator::world::ACCOUNT;
-
-/// Sign-ins, sessions and clients each; the oldest make room.
-const MOST: usize = 1_000;
 
 /// One account as a person sees it in a portal.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -40,6 +37,24 @@ pub struct Person {
     pub tencent: Vec<PortalAccount>,
 }
 
+/// What one role of a portal is called in counts and faults: a permission set has the same name in
+/// every account.
+pub(super) fn called(account: &PortalAccount, role: &PortalRole) -> String {
+    format!("{}/{}", account.id, role.name)
+}
+
+/// The role that is looked for, with its account.
+pub(super) fn find(
+    accounts: &[PortalAccount],
+    is_it: impl Fn(&PortalAccount, &PortalRole) -> bool,
+) -> Option<(&PortalAccount, &PortalRole)> {
+    accounts.iter().find_map(|account| {
+        let mut roles = account.permission_sets.iter();
+        let role = roles.find(|role| is_it(account, role))?;
+        Some((account, role))
+    })
+}
+
 /// How the portals behave.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -50,6 +65,8 @@ pub struct Rules {
     pub code_seconds: u64,
     /// Life of a session.
     pub session_seconds: u64,
+    /// Life of a client's registration.
+    pub client_seconds: u64,
     /// Longest life of a role's keys, below what its permission set allows.
     pub keys_seconds: Option<u64>,
     /// Whether sessions come with a refresh token.
@@ -64,6 +81,7 @@ impl Default for Rules {
             interval_seconds: 1,
             code_seconds: 600,
             session_seconds: 8 * 3_600,
+            client_seconds: 90 * 86_400,
             keys_seconds: None,
             refresh_tokens: false,
             absolute_times: false,
@@ -96,6 +114,39 @@ pub(super) struct Waiting {
     pub(super) decision: Option<Decision>,
     pub(super) ends_at: BootTime,
     pub(super) asked_at: Option<BootTime>,
+    /// A session was handed out for it: it opens no other.
+    pub(super) is_redeemed: bool,
+}
+
+impl Waiting {
+    pub(super) fn new(shown: &str, client: &str, ends_at: BootTime) -> Self {
+        Self {
+            shown: shown.to_owned(),
+            client: client.to_owned(),
+            decision: None,
+            ends_at,
+            asked_at: None,
+            is_redeemed: false,
+        }
+    }
+
+    /// Decides, if somebody still waits for it.
+    fn decide(&mut self, decision: Decision, now: BootTime) -> bool {
+        let is_open = now < self.ends_at && self.decision.is_none();
+        if is_open {
+            self.decision = Some(decision);
+        }
+        is_open
+    }
+}
+
+/// A registered client of Huawei's.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) secret: String,
+    /// Whether it may use the device flow.
+    pub(super) has_device_grant: bool,
+    pub(super) ends_at: BootTime,
 }
 
 /// Everything the portals know.
@@ -103,15 +154,16 @@ pub(super) struct Waiting {
 pub struct Portal {
     pub rules: Rules,
     pub person: Person,
-    /// Huawei's registered clients: id and secret.
-    pub(super) clients: BTreeMap<String, String>,
+    /// Huawei's registered clients, by id.
+    pub(super) clients: Newest<Client>,
     /// By device code.
-    pub(super) codes: BTreeMap<String, Waiting>,
+    pub(super) codes: Newest<Waiting>,
     /// By state.
-    pub(super) states: BTreeMap<String, Waiting>,
-    /// Token and end.
-    pub(super) sessions: BTreeMap<String, BootTime>,
-    pub(super) refresh_tokens: BTreeSet<String>,
+    pub(super) states: Newest<Waiting>,
+    /// By token: its end.
+    pub(super) sessions: Newest<BootTime>,
+    /// By token: the client it was given to.
+    pub(super) refresh_tokens: Newest<String>,
 }
 
 impl Portal {
@@ -170,36 +222,20 @@ impl Portal {
 
     /// The person decides about the sign-in with this code or state. A state nobody asked about
     /// yet is known from here on: a browser may be faster than the one who polls. False if a
-    /// code is unknown or too old.
+    /// code is unknown, or either is too old or decided already.
     pub fn decide(&mut self, shown: &str, decision: Decision, now: BootTime) -> bool {
         let of_device = self.codes.values_mut().find(|it| it.shown == shown);
-        if let Some(waiting) = of_device {
-            let is_open = now < waiting.ends_at && waiting.decision.is_none();
-            if is_open {
-                waiting.decision = Some(decision);
-            }
-            return is_open;
+        match of_device {
+            Some(waiting) => waiting.decide(decision, now),
+            None => is_state(shown) && self.state(shown, now).decide(decision, now),
         }
-        if !is_state(shown) {
-            return false;
-        }
-        self.state(shown, now).decision = Some(decision);
-        true
     }
 
     /// The sign-in of this state, known from now on.
     pub(super) fn state(&mut self, state: &str, now: BootTime) -> &mut Waiting {
-        make_room(&mut self.states);
         let ends_at = now + Duration::from_secs(self.rules.code_seconds);
         self.states
-            .entry(state.to_owned())
-            .or_insert_with(|| Waiting {
-                shown: state.to_owned(),
-                client: String::new(),
-                decision: None,
-                ends_at,
-                asked_at: None,
-            })
+            .get_or_insert_with(state, || Waiting::new(state, "", ends_at))
     }
 
     /// Ends every session, as an administrator would.
@@ -219,7 +255,7 @@ impl Portal {
     /// The tokens of sessions: for tests of what may not be seen anywhere.
     #[must_use]
     pub fn tokens(&self) -> Vec<String> {
-        self.sessions.keys().cloned().collect()
+        self.sessions.names().map(str::to_owned).collect()
     }
 
     pub(super) fn is_signed_in(&self, token: &str, now: BootTime) -> bool {
@@ -230,7 +266,6 @@ impl Portal {
 
     /// A session from now on; its token.
     pub(super) fn sign_in(&mut self, now: BootTime) -> io::Result<String> {
-        make_room(&mut self.sessions);
         let token = Random::draw()?.token();
         let ends_at = now + Duration::from_secs(self.rules.session_seconds);
         self.sessions.insert(token.clone(), ends_at);
@@ -241,12 +276,6 @@ impl Portal {
 /// 32 letters and digits, as the official tool makes them.
 pub(super) fn is_state(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-pub(super) fn make_room<T>(map: &mut BTreeMap<String, T>) {
-    while map.len() >= MOST {
-        map.pop_first();
-    }
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::book::{Portal, PortalAccount, PortalRole};
-use super::{Answered, JSON, device, query};
+use super::book::{self, Portal, PortalAccount, PortalRole};
+use super::{Answered, JSON, Request, device, query};
 use crate::credentials::Cloud;
 use crate::emulator::respond::{Manner, reply};
-use crate::emulator::state::{Moment, State};
+use crate::emulator::state::State;
 use crate::emulator::world::{Caller, Issue};
 
 /// What is asked for.
@@ -57,32 +57,37 @@ impl Call {
     }
 }
 
-pub(super) fn answer(
-    state: &State,
-    call: Call,
-    head: &Parts,
-    body: &[u8],
-    moment: Moment,
-) -> io::Result<Answered> {
+/// The role whose keys are asked for.
+pub(super) fn named_role(portal: &Portal, call: Call, head: &Parts) -> Option<String> {
+    if call != Call::Credentials {
+        return None;
+    }
+    asked_for(portal, head).map(|(account, role)| book::called(account, role))
+}
+
+pub(super) fn answer(state: &State, call: Call, request: Request<'_>) -> io::Result<Answered> {
+    let Request {
+        head, body, moment, ..
+    } = request;
     match call {
         Call::Register => match serde_json::from_slice(body) {
-            Ok(request) => state.with_portal(|portal| device::register(portal, &request, moment)),
+            Ok(asked) => state.with_portal(|portal| device::register(portal, &asked, moment)),
             Err(_) => Ok(bad_request()),
         },
         Call::Authorize => match serde_json::from_slice(body) {
-            Ok(request) => {
+            Ok(asked) => {
                 let host = head.headers.get("host").and_then(|it| it.to_str().ok());
                 let page = format!("http://{}/portal/device", host.unwrap_or_default());
-                state.with_portal(|portal| device::authorize(portal, &request, &page, moment))
+                state.with_portal(|portal| device::authorize(portal, &asked, &page, moment))
             }
             Err(_) => Ok(bad_request()),
         },
         Call::Token => match serde_json::from_slice(body) {
-            Ok(request) => state.with_portal(|portal| device::token(portal, &request, moment)),
+            Ok(asked) => state.with_portal(|portal| device::token(portal, &asked, moment)),
             Err(_) => Ok(bad_request()),
         },
         Call::Accounts | Call::Agencies | Call::Credentials | Call::Logout => {
-            in_the_name_of_a_session(state, call, head, moment)
+            in_the_name_of_a_session(state, call, request)
         }
     }
 }
@@ -90,9 +95,9 @@ pub(super) fn answer(
 fn in_the_name_of_a_session(
     state: &State,
     call: Call,
-    head: &Parts,
-    moment: Moment,
+    request: Request<'_>,
 ) -> io::Result<Answered> {
+    let head = request.head;
     let token = head
         .headers
         .get("access-token")
@@ -101,17 +106,17 @@ fn in_the_name_of_a_session(
         let text = "the header access-token is not found";
         return Ok(error(StatusCode::NOT_FOUND, "IIC.1390", text));
     };
-    if !state.with_portal(|portal| portal.is_signed_in(token, moment.boot)) {
+    if !state.with_portal(|portal| portal.is_signed_in(token, request.moment.boot)) {
         let text = "the access token is invalid or expired";
-        return Ok(error(StatusCode::UNAUTHORIZED, "IIC.1001", text));
+        return Ok(error(StatusCode::FORBIDDEN, "IIC.1001", text));
     }
     match call {
         Call::Accounts => Ok(state.with_portal(|portal| accounts(portal, head))),
         Call::Agencies => Ok(state.with_portal(|portal| agencies(portal, head))),
-        Call::Credentials => credentials(state, head, moment),
+        Call::Credentials => credentials(state, request),
         Call::Logout => {
             state.with_portal(|portal| portal.sessions.remove(token));
-            Ok((StatusCode::OK, json!({})))
+            Ok(Answered::good(json!({})))
         }
         Call::Authorize | Call::Register | Call::Token => Ok(bad_request()),
     }
@@ -148,10 +153,7 @@ fn accounts(portal: &Portal, head: &Parts) -> Answered {
         })
         .collect();
     let info = json!({ "next_marker": next, "current_count": list.len() });
-    (
-        StatusCode::OK,
-        json!({ "account_list": list, "page_info": info }),
-    )
+    Answered::good(json!({ "account_list": list, "page_info": info }))
 }
 
 fn agencies(portal: &Portal, head: &Parts) -> Answered {
@@ -179,10 +181,7 @@ fn agencies(portal: &Portal, head: &Parts) -> Answered {
         })
         .collect();
     let info = json!({ "next_marker": next, "current_count": list.len() });
-    (
-        StatusCode::OK,
-        json!({ "agency_list": list, "page_info": info }),
-    )
+    Answered::good(json!({ "agency_list": list, "page_info": info }))
 }
 
 fn agency_name(role: &PortalRole) -> String {
@@ -193,18 +192,21 @@ fn agency_urn(account: &PortalAccount, role: &PortalRole) -> String {
     format!("iam::{}:agency:{}", account.id, agency_name(role))
 }
 
-fn credentials(state: &State, head: &Parts, moment: Moment) -> io::Result<Answered> {
-    let id = query(head, "target_account_id").unwrap_or_default();
-    let urn = query(head, "agency_urn").unwrap_or_default();
+fn asked_for<'p>(portal: &'p Portal, head: &Parts) -> Option<(&'p PortalAccount, &'p PortalRole)> {
+    let id = query(head, "target_account_id")?;
+    let urn = query(head, "agency_urn")?;
+    book::find(&portal.person.huawei, |account, role| {
+        account.id == id && agency_urn(account, role) == urn
+    })
+}
+
+fn credentials(state: &State, request: Request<'_>) -> io::Result<Answered> {
+    let moment = request.moment;
     let found = state.with_portal(|portal| {
-        let account = portal.person.huawei.iter().find(|it| it.id == id)?;
-        let role = account
-            .permission_sets
-            .iter()
-            .find(|it| agency_urn(account, it) == urn)?;
-        Some((role.clone(), portal.rules.longest(role)))
+        let (account, role) = asked_for(portal, request.head)?;
+        Some((account.id.clone(), role.clone(), portal.rules.longest(role)))
     });
-    let Some((role, lifetime)) = found else {
+    let Some((account, role, lifetime)) = found else {
         return Ok(error(
             StatusCode::FORBIDDEN,
             "IIC.1000",
@@ -214,26 +216,25 @@ fn credentials(state: &State, head: &Parts, moment: Moment) -> io::Result<Answer
     let issued = state.with_huawei(|world| {
         world.ledger.issue(Issue {
             caller: Caller::Role {
-                account: id.clone(),
-                role: role.name.clone(),
+                account: account.clone(),
                 role_id: agency_name(&role),
+                role: role.name,
                 session: "portal".to_owned(),
-                requester: id.clone(),
+                requester: account,
             },
             cloud: Cloud::Huawei,
             lifetime,
             now: moment,
-            twist: None,
+            twist: request.twist,
         })
     })?;
-    state.with_calls(|calls| calls.issued(&role.name));
     let set = json!({
         "access_key_id": issued.id,
         "secret_access_key": issued.key.secret.expose(),
         "session_token": issued.key.token.expose(),
         "expiration": moment.seen_from_here(issued.host_expiry),
     });
-    Ok((StatusCode::OK, json!({ "agency_credentials": set })))
+    Ok(Answered::with_a_set(json!({ "agency_credentials": set })))
 }
 
 pub(super) fn bad_request() -> Answered {
@@ -241,11 +242,11 @@ pub(super) fn bad_request() -> Answered {
 }
 
 pub(super) fn invalid_client() -> Answered {
-    error(StatusCode::UNAUTHORIZED, "IIC.400", "invalid_client")
+    error(StatusCode::BAD_REQUEST, "IIC.400", "invalid_client")
 }
 
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Answered {
-    (status, body(code, message))
+    Answered::refused(status, code, body(code, message))
 }
 
 fn body(code: &str, message: &str) -> Value {

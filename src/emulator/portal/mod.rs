@@ -2,13 +2,14 @@
 //! that Tencent's command line signs in with, and a page on which a person approves.
 //!
 //! Strict about what it is asked, as the rest: polling faster than told is answered with
-//! `slow_down`, a device code and a state count once, a `TargetUin` that is text is refused.
-//! What it leaves out: people. Whoever reaches the page approves for the one person there is.
+//! `slow_down`, a device code and a state count once, a client may do what it registered for, a
+//! `TargetUin` that is text is refused. What it leaves out: people. Whoever reaches the page approves for the one person there is.
 
 mod book;
 mod decide;
 mod device;
 mod huawei;
+mod newest;
 mod tencent;
 
 use std::io;
@@ -17,7 +18,10 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 
-use super::respond::{Reply, begin, cut, dated, early, moment, outcome_of, reply, strike};
+use super::faults::{Called, Fault, Twist};
+use super::respond::{
+    Reply, begin, cut, dated, early, leave_out, moment, outcome_of, reply, strike,
+};
 use super::state::{Moment, State};
 use super::wire::ResetSwitch;
 pub use book::{Decision, Person, Portal, PortalAccount, PortalRole, Rules};
@@ -31,8 +35,50 @@ enum Call {
     Tencent(tencent::Call),
 }
 
-/// A status and a body.
-type Answered = (StatusCode, Value);
+/// What a call comes with.
+#[derive(Clone, Copy, Debug)]
+struct Request<'a> {
+    head: &'a Parts,
+    body: &'a [u8],
+    moment: Moment,
+    twist: Option<Twist>,
+}
+
+/// An answer, and what is noted about it.
+#[derive(Debug)]
+struct Answered {
+    status: StatusCode,
+    body: Value,
+    /// The code it refuses with.
+    refused: Option<String>,
+    has_a_set: bool,
+}
+
+impl Answered {
+    fn good(body: Value) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body,
+            refused: None,
+            has_a_set: false,
+        }
+    }
+
+    fn with_a_set(body: Value) -> Self {
+        Self {
+            has_a_set: true,
+            ..Self::good(body)
+        }
+    }
+
+    fn refused(status: StatusCode, code: &str, body: Value) -> Self {
+        Self {
+            status,
+            refused: Some(code.to_owned()),
+            ..Self::good(body)
+        }
+    }
+}
 
 impl Call {
     fn of(method: &Method, path: &str) -> Option<Self> {
@@ -45,6 +91,29 @@ impl Call {
         match self {
             Self::Huawei(call) => call.action(),
             Self::Tencent(call) => call.action(),
+        }
+    }
+
+    /// The role it is about, if the portal knows it.
+    fn role(self, portal: &Portal, head: &Parts, body: &[u8]) -> Option<String> {
+        match self {
+            Self::Huawei(call) => huawei::named_role(portal, call, head),
+            Self::Tencent(call) => tencent::named_role(portal, call, body),
+        }
+    }
+
+    fn hands_out_a_set(self) -> bool {
+        match self {
+            Self::Huawei(call) => call == huawei::Call::Credentials,
+            Self::Tencent(call) => call == tencent::Call::Assume,
+        }
+    }
+
+    /// What the token of a set is called.
+    fn token(self) -> &'static str {
+        match self {
+            Self::Huawei(_) => "session_token",
+            Self::Tencent(_) => "Token",
         }
     }
 }
@@ -63,7 +132,13 @@ pub(super) async fn respond(
     let Some(call) = Call::of(&head.method, head.uri.path()) else {
         return Ok(dated(decide::respond(state, head, body), state.moment(0)));
     };
-    let (number, fault) = begin(state, call.action(), None);
+    let role = state.with_portal(|portal| call.role(portal, head, body));
+    let called = Called {
+        action: call.action(),
+        role: role.as_deref(),
+        hands_out_a_set: call.hands_out_a_set(),
+    };
+    let (number, fault) = begin(state, called);
     let finish = |outcome: &str| state.with_calls(|calls| calls.finish(number, None, outcome));
     if let Some(fault) = &fault {
         tokio::time::sleep(fault.delay()).await;
@@ -76,31 +151,26 @@ pub(super) async fn respond(
             return strike(state, reset, fault, manner).await;
         }
     }
-    let moment = moment(state, fault.as_ref());
-    let (status, value) = answer(state, call, head, body, moment)?;
-    finish(
-        if status == StatusCode::OK {
-            outcome_of(fault.as_ref())
-        } else {
-            status.as_str().to_owned()
-        }
-        .as_str(),
-    );
-    let answer = reply(status, JSON, value.to_string());
-    Ok(dated(cut(answer, fault.as_ref()), moment))
-}
-
-fn answer(
-    state: &State,
-    call: Call,
-    head: &Parts,
-    body: &[u8],
-    moment: Moment,
-) -> io::Result<Answered> {
-    match call {
-        Call::Huawei(call) => huawei::answer(state, call, head, body, moment),
-        Call::Tencent(call) => tencent::answer(state, call, body, moment),
+    let request = Request {
+        head,
+        body,
+        moment: moment(state, fault.as_ref()),
+        twist: fault.as_ref().and_then(Fault::twist),
+    };
+    let mut answered = match call {
+        Call::Huawei(call) => huawei::answer(state, call, request)?,
+        Call::Tencent(call) => tencent::answer(state, call, request)?,
+    };
+    if let Some(role) = role.filter(|_| answered.has_a_set) {
+        state.with_calls(|calls| calls.issued(&role));
     }
+    let fault = fault.as_ref().filter(|_| answered.refused.is_none());
+    finish(&answered.refused.unwrap_or_else(|| outcome_of(fault)));
+    if let (Some(fault), Value::Object(fields)) = (fault, &mut answered.body) {
+        leave_out(fields, fault, &[call.token()]);
+    }
+    let answer = reply(answered.status, JSON, answered.body.to_string());
+    Ok(dated(cut(answer, fault), request.moment))
 }
 
 /// The value of one parameter of a query.
@@ -124,4 +194,40 @@ fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (decoded(name), decoded(value)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Call, Method};
+
+    #[test]
+    fn the_manual_has_every_action_of_the_portals() {
+        let manual = include_str!("../../../docs/emulator.md");
+        for (method, path, action) in [
+            ("POST", "/v1/clients", "RegisterClient"),
+            ("POST", "/v1/device/authorize", "StartDeviceAuthorization"),
+            ("POST", "/v1/tokens", "CreateToken"),
+            ("GET", "/v1/assigned-accounts", "ListAccounts"),
+            ("GET", "/v1/assigned-agencies", "ListAgencies"),
+            ("GET", "/v1/credentials", "GetAgencyCredentials"),
+            ("POST", "/v1/logout", "Logout"),
+            ("POST", "/api/sso/check_login_state", "check_login_state"),
+            ("POST", "/api/org/gen_saml_response", "gen_saml_response"),
+            (
+                "POST",
+                "/api/sts/assume_role_with_saml",
+                "assume_role_with_saml",
+            ),
+        ] {
+            let method: Method = method.parse().unwrap();
+            let call = Call::of(&method, path).unwrap();
+            assert_eq!(call.action(), action);
+            let named = if call.hands_out_a_set() {
+                format!("**`{action}`**")
+            } else {
+                format!(" `{action}`")
+            };
+            assert!(manual.contains(&named), "{named}");
+        }
+    }
 }

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::book::{Decision, Portal, PortalAccount, PortalRole, is_state};
-use super::{Answered, JSON};
+use super::book::{self, Decision, Portal, PortalAccount, PortalRole, is_state};
+use super::{Answered, JSON, Request};
 use crate::emulator::respond::{BROKEN, Manner, THROTTLED, reply};
 use crate::emulator::state::{Moment, State};
 use crate::emulator::tencent;
@@ -108,67 +108,97 @@ struct Common {
     site: Option<String>,
 }
 
-pub(super) fn answer(
-    state: &State,
-    call: Call,
-    body: &[u8],
-    moment: Moment,
-) -> io::Result<Answered> {
-    let fields = match serde_json::from_slice::<Common>(body) {
+/// A refusal: what it is noted as, and its body.
+#[derive(Debug)]
+struct Refused {
+    code: String,
+    body: Value,
+}
+
+/// The role that an assertion or its exchange is about.
+pub(super) fn named_role(portal: &Portal, call: Call, body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let text = |name: &str| body.get(name)?.as_str();
+    let people = &portal.person.tencent;
+    let found = match call {
+        Call::Saml => {
+            let id = text("RoleConfigurationId")?;
+            book::find(people, |account, role| {
+                configuration_id(account, role) == id
+            })
+        }
+        Call::Assume => {
+            let arn = text("RoleArn")?;
+            book::find(people, |account, role| cam_role(account, role).arn() == arn)
+        }
+        Call::Accounts | Call::Roles | Call::State | Call::Verify => None,
+    };
+    found.map(|(account, role)| book::called(account, role))
+}
+
+pub(super) fn answer(state: &State, call: Call, request: Request<'_>) -> io::Result<Answered> {
+    let decided = match serde_json::from_slice::<Common>(request.body) {
         Ok(common) if is_uuid(&common.trace_id) => {
             let site = common.site.as_deref();
             if call != Call::State && !matches!(site, Some("cn" | "intl")) {
                 Err(text_error("Site must be cn or intl"))
             } else {
-                decide(state, call, body, moment)?
+                decide(state, call, request)?
             }
         }
         Ok(_) | Err(_) => Err(text_error("TraceId must be a UUID")),
     };
-    Ok((StatusCode::OK, fields.unwrap_or_else(|error| error)))
-}
-
-fn decide(
-    state: &State,
-    call: Call,
-    body: &[u8],
-    moment: Moment,
-) -> io::Result<Result<Value, Value>> {
-    Ok(match call {
-        Call::State => match read::<CheckState>(body) {
-            Ok(request) => check_state(state, &request, moment)?,
-            Err(error) => Err(error),
-        },
-        Call::Accounts => read::<ListAccounts>(body)
-            .and_then(|request| state.with_portal(|portal| accounts(portal, &request, moment))),
-        Call::Roles => read::<ListRoles>(body)
-            .and_then(|request| state.with_portal(|portal| roles(portal, &request, moment))),
-        Call::Verify => read::<Verify>(body).and_then(|request| {
-            state.with_portal(|portal| signed_in(portal, &request.login_skey, moment))?;
-            Ok(json!({ "ZoneId": ZONE }))
-        }),
-        Call::Saml => match read::<GenerateSaml>(body) {
-            Ok(request) => saml(state, &request, moment)?,
-            Err(error) => Err(error),
-        },
-        Call::Assume => assume(state, body, moment),
+    Ok(match decided {
+        Ok(fields) if call == Call::Assume => Answered::with_a_set(fields),
+        Ok(fields) => Answered::good(fields),
+        Err(refused) => Answered::refused(StatusCode::OK, &refused.code, refused.body),
     })
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Value> {
+fn decide(state: &State, call: Call, request: Request<'_>) -> io::Result<Result<Value, Refused>> {
+    let Request { body, moment, .. } = request;
+    Ok(match call {
+        Call::State => match read::<CheckState>(body) {
+            Ok(asked) => check_state(state, &asked, moment)?,
+            Err(error) => Err(error),
+        },
+        Call::Accounts => read::<ListAccounts>(body)
+            .and_then(|asked| state.with_portal(|portal| accounts(portal, &asked, moment))),
+        Call::Roles => read::<ListRoles>(body)
+            .and_then(|asked| state.with_portal(|portal| roles(portal, &asked, moment))),
+        Call::Verify => read::<Verify>(body).and_then(|asked| {
+            state.with_portal(|portal| signed_in(portal, &asked.login_skey, moment))?;
+            Ok(json!({ "ZoneId": ZONE }))
+        }),
+        Call::Saml => match read::<GenerateSaml>(body) {
+            Ok(asked) => saml(state, &asked, moment)?,
+            Err(error) => Err(error),
+        },
+        Call::Assume => assume(state, request),
+    })
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     // As the real one: "cannot unmarshal string … int64".
     serde_json::from_slice(body).map_err(|error| text_error(&error.to_string()))
 }
 
-fn text_error(text: &str) -> Value {
-    json!({ "Error": text })
+/// Without a code; it is noted as `refused`.
+fn text_error(text: &str) -> Refused {
+    Refused {
+        code: "refused".to_owned(),
+        body: json!({ "Error": text }),
+    }
 }
 
-fn object_error(code: &str, message: &str) -> Value {
-    json!({ "Error": { "Code": code, "Message": message }, "RequestId": "emulated" })
+fn object_error(code: &str, message: &str) -> Refused {
+    Refused {
+        code: code.to_owned(),
+        body: json!({ "Error": { "Code": code, "Message": message }, "RequestId": "emulated" }),
+    }
 }
 
-fn signed_in(portal: &Portal, token: &str, moment: Moment) -> Result<(), Value> {
+fn signed_in(portal: &Portal, token: &str, moment: Moment) -> Result<(), Refused> {
     if portal.is_signed_in(token, moment.boot) {
         Ok(())
     } else {
@@ -183,7 +213,7 @@ fn check_state(
     state: &State,
     request: &CheckState,
     moment: Moment,
-) -> io::Result<Result<Value, Value>> {
+) -> io::Result<Result<Value, Refused>> {
     if !is_state(&request.state) {
         return Ok(Err(text_error("State must be 32 letters and digits")));
     }
@@ -191,17 +221,17 @@ fn check_state(
         let waiting = portal.state(&request.state, moment.boot);
         let is_approved =
             waiting.decision == Some(Decision::Approve) && moment.boot < waiting.ends_at;
-        if !is_approved {
+        if !is_approved || waiting.is_redeemed {
             return Ok(Ok(json!({ "Status": "NotFound" })));
         }
-        portal.states.remove(&request.state);
+        waiting.is_redeemed = true;
         let token = portal.sign_in(moment.boot)?;
         let token = json!({ "State": request.state, "Token": token, "Site": "cn" });
         Ok(Ok(json!({ "Status": "Finished", "Token": token })))
     })
 }
 
-fn accounts(portal: &Portal, request: &ListAccounts, moment: Moment) -> Result<Value, Value> {
+fn accounts(portal: &Portal, request: &ListAccounts, moment: Moment) -> Result<Value, Refused> {
     signed_in(portal, &request.login_token, moment)?;
     if request.page_num == 0 || !(1..=100).contains(&request.page_size) {
         return Err(text_error("PageNum begins at 1, PageSize is at most 100"));
@@ -218,7 +248,7 @@ fn accounts(portal: &Portal, request: &ListAccounts, moment: Moment) -> Result<V
     Ok(json!({ "Accounts": page, "TotalCounts": all.len() }))
 }
 
-fn account(portal: &Portal, uin: i64) -> Result<&PortalAccount, Value> {
+fn account(portal: &Portal, uin: i64) -> Result<&PortalAccount, Refused> {
     let found = portal
         .person
         .tencent
@@ -231,7 +261,12 @@ fn configuration_id(account: &PortalAccount, role: &PortalRole) -> String {
     format!("rc-{}-{}", account.id, role.name)
 }
 
-fn roles(portal: &Portal, request: &ListRoles, moment: Moment) -> Result<Value, Value> {
+/// What a permission set becomes in its account.
+fn cam_role(account: &PortalAccount, role: &PortalRole) -> Role {
+    Role::new(&account.id, &format!("TencentCloudSSO-{}", role.name))
+}
+
+fn roles(portal: &Portal, request: &ListRoles, moment: Moment) -> Result<Value, Refused> {
     signed_in(portal, &request.login_token, moment)?;
     let account = account(portal, request.target_uin)?;
     let from: usize = match request.next_token.as_str() {
@@ -264,7 +299,11 @@ fn roles(portal: &Portal, request: &ListRoles, moment: Moment) -> Result<Value, 
     }))
 }
 
-fn saml(state: &State, request: &GenerateSaml, moment: Moment) -> io::Result<Result<Value, Value>> {
+fn saml(
+    state: &State,
+    request: &GenerateSaml,
+    moment: Moment,
+) -> io::Result<Result<Value, Refused>> {
     let found = state.with_portal(|portal| {
         signed_in(portal, &request.login_token, moment)?;
         if request.login_type != "RoleSAML" {
@@ -277,21 +316,17 @@ fn saml(state: &State, request: &GenerateSaml, moment: Moment) -> io::Result<Res
             .iter()
             .find(|it| configuration_id(account, it) == *id);
         let role = found.ok_or_else(|| object_error("ResourceNotFound.Role", "no such role"))?;
-        Ok((
-            account.id.clone(),
-            role.name.clone(),
-            portal.rules.longest(role),
-        ))
+        let provider = SamlProvider::new(&account.id, &format!("TencentReservedSSO-{ZONE}"));
+        let role = Role {
+            max_session: portal.rules.longest(role),
+            trust: vec![Trusted::Saml(provider.name.clone())],
+            ..cam_role(account, role)
+        };
+        Ok((provider, role))
     });
-    let (account, permission_set, max_session) = match found {
+    let (provider, role) = match found {
         Ok(found) => found,
         Err(error) => return Ok(Err(error)),
-    };
-    let provider = SamlProvider::new(&account, &format!("TencentReservedSSO-{ZONE}"));
-    let role = Role {
-        max_session,
-        trust: vec![Trusted::Saml(provider.name.clone())],
-        ..Role::new(&account, &format!("TencentCloudSSO-{permission_set}"))
     };
     let now = moment.shown();
     let assertion = provider.assertion(&role.arn(), "portal-user", now, ASSERTION_LIFE)?;
@@ -304,8 +339,8 @@ fn saml(state: &State, request: &GenerateSaml, moment: Moment) -> io::Result<Res
 }
 
 /// What STS itself would say, in the gateway's shape.
-fn assume(state: &State, body: &[u8], moment: Moment) -> Result<Value, Value> {
-    let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
+fn assume(state: &State, request: Request<'_>) -> Result<Value, Refused> {
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(request.body) else {
         return Err(text_error("not a JSON object"));
     };
     for own in ["TraceId", "Site"] {
@@ -315,14 +350,11 @@ fn assume(state: &State, body: &[u8], moment: Moment) -> Result<Value, Value> {
     let answered = state.with_world(|world| {
         let context = tencent::Context {
             world,
-            moment,
-            twist: None,
+            moment: request.moment,
+            twist: request.twist,
         };
         tencent::assume_role_with_saml(context, parameters.as_bytes())
     });
-    if let Some(role) = &answered.issued_role {
-        state.with_calls(|calls| calls.issued(role));
-    }
     answered
         .result
         .map(Value::Object)
@@ -337,7 +369,7 @@ fn is_uuid(text: &str) -> bool {
 /// How scripted errors look here.
 pub(super) const MANNER: Manner = Manner {
     error: |code, message, _| {
-        let body = object_error(code, message).to_string();
+        let body = object_error(code, message).body.to_string();
         Ok(reply(StatusCode::OK, JSON, body))
     },
     throttled: THROTTLED,

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::clock::rfc3339_seconds;
 use crate::credentials::Cloud;
-use crate::emulator::faults::{Fault, FaultKind};
+use crate::emulator::faults::{Called, Fault, FaultKind};
 use crate::emulator::respond::{
     BROKEN, Manner, Reply, THROTTLED, begin, cut, dated, early, moment, outcome_of, reply, strike,
 };
@@ -79,7 +79,12 @@ pub(in crate::emulator) async fn respond(
             .map(|instance| instance.role.clone());
         bound.filter(|role| asked.is_empty() || role == asked)
     });
-    let (call, fault) = begin(state, ACTION, known.as_deref());
+    let called = Called {
+        action: ACTION,
+        role: known.as_deref(),
+        hands_out_a_set: !asked.is_empty(),
+    };
+    let (call, fault) = begin(state, called);
     let finish = |outcome: &str| state.with_calls(|calls| calls.finish(call, None, outcome));
     if let Some(fault) = &fault {
         tokio::time::sleep(fault.delay()).await;

@@ -16,7 +16,7 @@ mod saml;
 
 use serde_json::{Map, Value};
 
-use super::faults::Twist;
+use super::faults::{Called, Twist};
 use super::parameters::Parameters;
 use super::state::Moment;
 use super::world::World;
@@ -51,6 +51,7 @@ pub(super) struct Subject {
     pub(super) role: Option<String>,
     /// Shortened.
     pub(super) signed_by: Option<String>,
+    hands_out_a_set: bool,
 }
 
 impl Subject {
@@ -68,6 +69,15 @@ impl Subject {
             action: action.map_or("other", Action::as_str),
             role,
             signed_by: signed_by.map(shortened),
+            hands_out_a_set: action.is_some_and(|it| it != Action::GetCallerIdentity),
+        }
+    }
+
+    pub(super) fn called(&self) -> Called<'_> {
+        Called {
+            action: self.action,
+            role: self.role.as_deref(),
+            hands_out_a_set: self.hands_out_a_set,
         }
     }
 }

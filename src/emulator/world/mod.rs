@@ -19,7 +19,7 @@ use crate::secret::Secret;
 
 pub use issued::{Caller, IssuedKey};
 pub(super) use issued::{Issue, Issued, Ledger};
-pub(super) use providers::SAML_RECIPIENT;
+pub(super) use providers::{HUAWEI_SAML_RECIPIENT, NAME_FORMAT, SAML_RECIPIENT};
 pub use providers::{OidcProvider, SamlProvider};
 pub use trust::{InvalidTrusted, Trusted};
 

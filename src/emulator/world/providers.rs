@@ -3,7 +3,7 @@
 //!
 //! A real OIDC provider signs with a private key and publishes the public one. Here both sides
 //! share an HS256 key, which a test can generate without any cryptographic library but HMAC.
-//! Assertions of the SAML provider are not signed at all; see `sts::saml` for what is checked.
+//! Assertions of the SAML provider are not signed at all; each cloud's `saml` says what is checked.
 
 use std::io;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use quick_xml::escape::escape;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -21,6 +22,10 @@ use crate::secret::Secret;
 /// `Recipient` and consumer address of assertions.
 /// Source: the role-SSO guides of Tencent Cloud.
 pub(in crate::emulator) const SAML_RECIPIENT: &str = "https://cloud.tencent.com/login/saml";
+/// The same of Huawei Cloud. Source: IAM, "configuring SAML assertions".
+pub(in crate::emulator) const HUAWEI_SAML_RECIPIENT: &str = "https://auth.huawei.com/saml";
+/// Before the short names of formats.
+pub(in crate::emulator) const NAME_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:";
 
 /// An OIDC provider as CAM knows it.
 #[derive(Debug)]
@@ -107,7 +112,14 @@ impl SamlProvider {
         format!("qcs::cam::uin/{}:saml-provider/{}", self.account, self.name)
     }
 
-    /// An assertion (base64) as this provider would issue it at `now` (seconds since 1970).
+    /// As a `provider_urn` parameter of Huawei Cloud names it.
+    #[must_use]
+    pub fn urn(&self) -> String {
+        format!("iam::{}:saml-provider:{}", self.account, self.name)
+    }
+
+    /// An assertion (base64) for Tencent Cloud as this provider would issue it at `now` (seconds
+    /// since 1970).
     pub fn assertion(
         &self,
         role_arn: &str,
@@ -115,31 +127,91 @@ impl SamlProvider {
         now: u64,
         lifetime: Duration,
     ) -> io::Result<String> {
+        let role = format!("{role_arn},{}", self.arn());
+        self.response(&Wording {
+            recipient: SAML_RECIPIENT,
+            audience: "https://cloud.tencent.com",
+            subject: session_name,
+            attributes: &[
+                ("https://cloud.tencent.com/SAML/Attributes/Role", &role),
+                (
+                    "https://cloud.tencent.com/SAML/Attributes/RoleSessionName",
+                    session_name,
+                ),
+            ],
+            from: now,
+            to: now + lifetime.as_secs(),
+        })
+    }
+
+    /// The same for an agency of Huawei Cloud.
+    pub fn huawei_assertion(
+        &self,
+        agency_urn: &str,
+        subject: &str,
+        now: u64,
+        lifetime: Duration,
+    ) -> io::Result<String> {
+        let agency = format!("{agency_urn},{}", self.urn());
+        self.response(&Wording {
+            recipient: HUAWEI_SAML_RECIPIENT,
+            audience: HUAWEI_SAML_RECIPIENT,
+            subject,
+            attributes: &[
+                ("https://auth.huawei.com/SAML/Attributes/Agency", &agency),
+                (
+                    "https://auth.huawei.com/SAML/Attributes/SessionDuration",
+                    "43200",
+                ),
+            ],
+            from: now,
+            to: now + lifetime.as_secs(),
+        })
+    }
+
+    fn response(&self, wording: &Wording<'_>) -> io::Result<String> {
         let id = format!("_{}", Random::draw()?.request_id());
         let at = |seconds: u64| {
             rfc3339_seconds(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
         };
-        let (from, to) = (at(now), at(now + lifetime.as_secs()));
-        let issuer = quick_xml::escape::escape(self.issuer.as_str());
-        let role = format!("{role_arn},{}", self.arn());
-        let (role, session) = (
-            quick_xml::escape::escape(role.as_str()),
-            quick_xml::escape::escape(session_name),
-        );
+        let (from, to) = (at(wording.from), at(wording.to));
+        let issuer = escape(self.issuer.as_str());
+        let Wording {
+            recipient,
+            audience,
+            ..
+        } = wording;
+        let subject = escape(wording.subject);
+        let attributes = wording.attributes.iter().map(|(name, value)| {
+            let value = escape(*value);
+            format!(
+                r#"<saml:Attribute Name="{name}"><saml:AttributeValue>{value}</saml:AttributeValue></saml:Attribute>"#
+            )
+        });
+        let attributes = attributes.collect::<Vec<_>>().join("\n");
         Ok(STANDARD.encode(format!(
-            r#"<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" Version="2.0" ID="{id}-response" IssueInstant="{from}" Destination="{SAML_RECIPIENT}">
+            r#"<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" Version="2.0" ID="{id}-response" IssueInstant="{from}" Destination="{recipient}">
 <saml:Issuer>{issuer}</saml:Issuer>
 <samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>
 <saml:Assertion Version="2.0" ID="{id}" IssueInstant="{from}">
 <saml:Issuer>{issuer}</saml:Issuer>
-<saml:Subject><saml:NameID>{session}</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData NotOnOrAfter="{to}" Recipient="{SAML_RECIPIENT}"/></saml:SubjectConfirmation></saml:Subject>
-<saml:Conditions NotBefore="{from}" NotOnOrAfter="{to}"><saml:AudienceRestriction><saml:Audience>https://cloud.tencent.com</saml:Audience></saml:AudienceRestriction></saml:Conditions>
+<saml:Subject><saml:NameID Format="{NAME_FORMAT}persistent">{subject}</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData NotOnOrAfter="{to}" Recipient="{recipient}"/></saml:SubjectConfirmation></saml:Subject>
+<saml:Conditions NotBefore="{from}" NotOnOrAfter="{to}"><saml:AudienceRestriction><saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions>
 <saml:AttributeStatement>
-<saml:Attribute Name="https://cloud.tencent.com/SAML/Attributes/Role"><saml:AttributeValue>{role}</saml:AttributeValue></saml:Attribute>
-<saml:Attribute Name="https://cloud.tencent.com/SAML/Attributes/RoleSessionName"><saml:AttributeValue>{session}</saml:AttributeValue></saml:Attribute>
+{attributes}
 </saml:AttributeStatement>
 </saml:Assertion>
 </samlp:Response>"#
         )))
     }
+}
+
+/// What one cloud wants to read in an assertion.
+struct Wording<'a> {
+    recipient: &'a str,
+    audience: &'a str,
+    subject: &'a str,
+    attributes: &'a [(&'a str, &'a str)],
+    from: u64,
+    to: u64,
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
 
-use super::support::{CANARY, any_port, context, listener, only, publish, publish_nothing};
+use super::support::{
+    CANARY, any_port, context, listener, only, publish, publish_nothing, publish_with_margin,
+};
 use crate::clock::Clock;
 use crate::clock::testing::TestClock;
 use crate::listener::Context;
@@ -59,9 +61,14 @@ impl Bench {
     }
 
     async fn get(&self, path: &str) -> String {
+        self.get_with(path, "").await
+    }
+
+    /// With more head lines (each with its end).
+    async fn get_with(&self, path: &str, more: &str) -> String {
         let mut client = self.connect();
         let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n");
         client.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
@@ -249,12 +256,64 @@ async fn a_trickle_of_head_bytes_does_not_keep_a_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_never_reads_is_cut_off_and_costs_no_memory() {
+    // Both ends of the pipe, and what a connection may hold on its way from one to the other.
+    const BOUND: usize = 2 * 64 * 1024 + 64 * 1024;
     let bench = Bench::new();
     let mut client = bench.connect();
     let request = "GET /accesskey/app HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(64);
     let started = Instant::now();
-    while client.write_all(request.as_bytes()).await.is_ok() {
+    let mut taken = 0;
+    while let Ok(count) = client.write(request.as_bytes()).await {
+        taken += count;
+        assert!(taken < BOUND, "answers pile up for who does not read them");
         assert!(started.elapsed() < Duration::from_mins(1), "still taken");
     }
+    assert!(taken > 64 * 1024, "the pipe was full, not closed: {taken}");
     assert_eq!(started.elapsed().as_secs(), 30);
+}
+
+/// The expiry that an answer of the native protocol tells, in seconds from the test's start.
+fn told(answer: &str) -> u64 {
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    let told: jiff::Timestamp = body["expires_at"].as_str().unwrap().parse().unwrap();
+    u64::try_from(told.as_second()).unwrap() - crate::clock::testing::START.as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_margin_is_dropped_in_one_step_under_the_same_etag() {
+    const PATH: &str = "/v1/roles/app/credentials";
+    let bench = Bench::new();
+    let (life, margin) = (Duration::from_mins(12), Duration::from_mins(1));
+    publish_with_margin(&bench.context.store, &*bench.clock, "app", 7, life, margin);
+    let etag = "etag: \"app-7\"\r\n";
+    let before = bench.get(PATH).await;
+    assert_eq!(told(&before), 11 * 60);
+    assert!(before.contains(etag), "{before}");
+    sleep(Duration::from_secs(11 * 60 - 1)).await;
+    assert_eq!(bench.get(PATH).await, before, "to the last second of it");
+
+    // Nobody refreshed, and nobody had to publish anything for this.
+    sleep(Duration::from_secs(1)).await;
+    let after = bench.get(PATH).await;
+    assert_eq!(told(&after), 12 * 60);
+    assert!(after.contains(etag), "{after}");
+    let known = bench.get_with(PATH, "If-None-Match: \"app-7\"\r\n").await;
+    assert!(known.starts_with("HTTP/1.1 304 "), "{known}");
+    for (path, end) in [
+        ("/accesskey/app", "\"ExpiredTime\": 1800000720"),
+        (
+            "/openstack/latest/securitykey",
+            "2027-01-15T08:12:00.000000Z",
+        ),
+    ] {
+        let other = bench.get(path).await;
+        assert!(other.contains(end), "{path}: {other}");
+    }
+
+    sleep(Duration::from_secs(59)).await;
+    assert!(bench.get(PATH).await.starts_with("HTTP/1.1 200 "));
+    sleep(Duration::from_secs(1)).await;
+    let over = bench.get(PATH).await;
+    assert!(over.starts_with("HTTP/1.1 503 "), "{over}");
 }

@@ -15,19 +15,33 @@ fn ask(plane: &Plane, first: &str, rest: &str) -> (super::support::Response, boo
     (answer, closes)
 }
 
-const PATHS: [&str; 6] = [
-    "/latest/meta-data/iam/security-credentials/app",
-    "/latest/meta-data/ram/security-credentials/app",
-    "/openstack/latest/securitykey",
-    "/latest/meta-data/cam/security-credentials/app",
-    "/aws/container/app",
-    "/v1/roles/app/credentials",
+/// A path of each protocol, and what may be done to it.
+const PATHS: [(&str, &str, &str); 7] = [
+    (
+        "/latest/meta-data/iam/security-credentials/app",
+        "GET",
+        "GET, HEAD",
+    ),
+    (
+        "/latest/meta-data/ram/security-credentials/app",
+        "GET",
+        "GET, HEAD",
+    ),
+    ("/openstack/latest/securitykey", "GET", "GET, HEAD"),
+    (
+        "/latest/meta-data/cam/security-credentials/app",
+        "GET",
+        "GET, HEAD",
+    ),
+    ("/aws/container/app", "GET", "GET, HEAD"),
+    ("/huawei/container/app", "POST", "POST"),
+    ("/v1/roles/app/credentials", "GET", "GET, HEAD"),
 ];
 
 #[test]
 fn strangers_requests_are_refused_in_every_protocols_shape() {
     let (plane, _) = Plane::on_tcp();
-    for path in PATHS {
+    for (path, its_method, allowed) in PATHS {
         for (method, more, status, closes) in [
             ("GET", "Host: evil.example", 403, false),
             ("GET", "X: no host", 403, false),
@@ -68,6 +82,7 @@ fn strangers_requests_are_refused_in_every_protocols_shape() {
             ("GET", "Host: localhost\r\nContent-Length: 4097", 413, true),
         ] {
             let space = if method.contains(' ') { "" } else { " " };
+            let method = method.replace("GET", its_method);
             let first = format!("{method}{space}{path} HTTP/1.1");
             let (answer, closed) = ask(&plane, &first, &format!("{more}\r\n"));
             let case = format!("{first}, {more}: {answer:?}");
@@ -80,7 +95,7 @@ fn strangers_requests_are_refused_in_every_protocols_shape() {
             } else {
                 assert!(answer.json().is_object(), "{case}");
             }
-            let allow = (status == 405).then_some("GET, HEAD");
+            let allow = (status == 405).then_some(allowed);
             assert_eq!(answer.header("allow"), allow, "{case}");
         }
     }
@@ -171,12 +186,10 @@ fn garbage_is_answered_with_no_credentials() {
         let mut client = tcp(address);
         client.send(garbage);
         client.0.shutdown(std::net::Shutdown::Write).unwrap();
-        let mut answer = String::new();
-        std::io::Read::read_to_string(&mut client.0, &mut answer).ok();
-        assert!(
-            !answer.contains(CANARY) && !answer.contains(" 200 "),
-            "{answer}"
-        );
+        let answer = client.receive(true);
+        assert_eq!(answer.status, 400, "{garbage:?}: {answer:?}");
+        assert!(!answer.body.contains(CANARY), "{garbage:?}: {answer:?}");
+        assert!(client.is_closed(), "{garbage:?}: nothing else came");
     }
     assert_eq!(
         tcp(address).get("/v1/roles", "").status,

@@ -11,18 +11,16 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::config::model::{Address, Allow, Listener, Protocol, SocketAccess};
 use crate::credentials::{Cloud, CredentialSet, Keys};
-use crate::formats::{Bodies, Rendering};
 use crate::listener::{Context, DataPlane, Inherited, ListenerState, State};
 use crate::name::Name;
 use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
-use crate::store::{Refresh, Role, Snapshot, Store, View};
+use crate::refresh::show::Shown;
+use crate::store::{Refresh, Role, Store, View};
 
-/// Says that a test could not test anything here.
-#[expect(clippy::print_stdout, reason = "for whoever runs the tests")]
-pub(crate) fn skipped(why: &str) {
-    println!("skipped: {why}");
-}
+#[path = "../../../tests/it/left_out.rs"]
+mod left_out;
+pub(crate) use left_out::skipped;
 
 /// Part of every secret; must never be seen by whoever is refused.
 pub(super) const CANARY: &str = "canary-secret";
@@ -67,8 +65,20 @@ pub(crate) fn publish(
     generation: u64,
     life: Duration,
 ) {
+    publish_with_margin(store, clock, name, generation, life, Duration::ZERO);
+}
+
+/// The same, shown to end so much earlier than it does.
+pub(crate) fn publish_with_margin(
+    store: &Store,
+    clock: &dyn Clock,
+    name: &str,
+    generation: u64,
+    life: Duration,
+    margin: Duration,
+) {
     let role = store.role(name).unwrap();
-    let set = CredentialSet {
+    let set = Arc::new(CredentialSet {
         keys: Keys {
             access_key_id: format!("AKID-{name}-{generation}"),
             secret_access_key: format!("{CANARY}-{name}-{generation}").into(),
@@ -79,23 +89,13 @@ pub(crate) fn publish(
         expires_at: clock.boot() + life,
         generation,
         etag: format!("\"{name}-{generation}\""),
-    };
-    let shown_expiry = clock.wall() + life;
-    let bodies = Bodies::render(Rendering {
-        role: role.name(),
-        cloud: role.cloud(),
-        set: &set,
-        shown_expiry,
     });
+    let shown = Shown {
+        margin,
+        wall_at_boot: clock.wall() - clock.boot().since_boot(),
+    };
     role.publish(View {
-        held: Some(Arc::new(Snapshot {
-            set: Arc::new(set),
-            shown_expiry,
-            margin: Duration::ZERO,
-            real_expiry: shown_expiry,
-            bodies,
-            bare: None,
-        })),
+        held: Some(shown.snapshot(&role, &set)),
         ..View::default()
     });
 }

@@ -235,15 +235,18 @@ async fn what_was_forgotten_or_redefined_does_not_come_back() {
     first.signal(Signal::KILL);
     first.end().await;
 
-    // Another policy: what was obtained under the old definition must not be served.
+    // Another name for the one only: a change to both would drop the forgotten one's set as well,
+    // had it come back.
     let text = fs::read_to_string(site.config()).unwrap();
-    site.write(
-        "config.toml",
-        &text.replace("session-name = \"it\"", "session-name = \"me\""),
-    );
+    let (of_app, of_batch) = text.split_once("[role.batch.").unwrap();
+    let redefined = of_batch.replace("session-name = \"it\"", "session-name = \"me\"");
+    assert_ne!(redefined, of_batch);
+    site.write("config.toml", &format!("{of_app}[role.batch.{redefined}"));
     let second = relaunch(&site, &manager);
     second.logs("is dropped: the role is another one").await;
     second.logs("started").await;
+    let dropped = second.log().matches("is dropped").count();
+    assert_eq!(dropped, 1, "batch's alone: {}", second.log());
     site.role_becomes("app", "none", "retrying").await;
     site.role_becomes("batch", "none", "retrying").await;
 }

@@ -115,7 +115,11 @@ impl World {
         let (token, assertions) = state.with_huawei(|world| {
             let oidc = world.oidc_provider(HUAWEI_ACCOUNT, "example-oidc").unwrap();
             let saml = world.saml_provider(HUAWEI_ACCOUNT, "example-saml").unwrap();
-            let assertion = || saml.assertion("any", "session", now, lifetime).unwrap();
+            let staff = format!("iam::{HUAWEI_ACCOUNT}:agency:staff");
+            let assertion = || {
+                let made = saml.huawei_assertion(&staff, "session", now, lifetime);
+                made.unwrap()
+            };
             let assertions: Vec<String> = (0..20).map(|_| assertion()).collect();
             (oidc.token("someone", now, lifetime), assertions)
         });

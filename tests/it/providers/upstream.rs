@@ -289,13 +289,23 @@ async fn loopback_is_never_called_through_a_proxy() {
     assert_eq!(get(&client, &plain.url()).await.unwrap().status, 200);
 }
 
-/// The trust store of a process is chosen by its environment, so these run in one of their own.
-async fn in_a_process_with_trust_store(store: &Path, test: &str, url: &str) {
+/// Set in a process that a test started to run itself once more.
+const URL: &str = "CREDVEND_TEST_URL";
+
+/// Where to ask, in such a process.
+fn url_of_the_parent() -> Option<String> {
+    std::env::var(URL).ok()
+}
+
+/// The trust store of a process is chosen by its environment, so these tests run twice: here, and
+/// in a process of its own, where `url_of_the_parent` tells them what to ask.
+async fn in_own_process<T: Fn()>(_test: T, store: &Path, url: &str) {
+    let (_, test) = std::any::type_name::<T>().split_once("::").unwrap();
     let output = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--ignored", "--nocapture"])
+        .args([test, "--exact", "--nocapture"])
         .env("SSL_CERT_FILE", store)
         .env_remove("SSL_CERT_DIR")
-        .env("CREDVEND_TEST_URL", url)
+        .env(URL, url)
         .output()
         .await
         .unwrap();
@@ -309,48 +319,46 @@ async fn in_a_process_with_trust_store(store: &Path, test: &str, url: &str) {
 
 #[tokio::test]
 async fn the_systems_authorities_are_trusted_by_default() {
+    if let Some(url) = url_of_the_parent() {
+        let answer = get(&HttpClient::new(upstream()), &url).await;
+        assert_eq!(answer.unwrap().status, 200);
+        return;
+    }
     let authority = Authority::new();
     let cloud = Cloud::start_tls(hello(), authority.server(&named("127.0.0.1"))).await;
     let url = format!("https://{}/", cloud.host());
-    let this = "providers::upstream::in_own_process_the_system_store_is_trusted";
-    in_a_process_with_trust_store(&authority.file(), this, &url).await;
-    let stranger = Authority::new();
-    let this = "providers::upstream::in_own_process_a_stranger_is_not_trusted";
-    in_a_process_with_trust_store(&stranger.file(), this, &url).await;
+    let this = the_systems_authorities_are_trusted_by_default;
+    in_own_process(this, &authority.file(), &url).await;
+    assert_eq!(cloud.received().len(), 1, "it was asked");
+}
+
+#[tokio::test]
+async fn an_authority_the_system_does_not_know_is_not_trusted() {
+    if let Some(url) = url_of_the_parent() {
+        let error = failure(&HttpClient::new(upstream()), &url).await;
+        let expected = "its issuer is not among this system's authorities; if it is your own, \
+                        set `ca-file`";
+        assert!(error.ends_with(expected), "{error}");
+        return;
+    }
+    let authority = Authority::new();
+    let cloud = Cloud::start_tls(hello(), authority.server(&named("127.0.0.1"))).await;
+    let url = format!("https://{}/", cloud.host());
+    let this = an_authority_the_system_does_not_know_is_not_trusted;
+    in_own_process(this, &Authority::new().file(), &url).await;
+    assert_eq!(cloud.received().len(), 0, "nothing was sent to a stranger");
 }
 
 #[tokio::test]
 async fn a_system_without_authorities_is_told_what_to_install() {
+    if let Some(url) = url_of_the_parent() {
+        let error = get(&HttpClient::new(upstream()), &url).await;
+        assert_eq!(error.unwrap_err(), TransportError::NoTrustStore);
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
-    let this = "providers::upstream::in_own_process_an_empty_store_is_reported";
-    in_a_process_with_trust_store(&empty, this, "https://127.0.0.1:1/").await;
-}
-
-fn url_of_the_parent() -> String {
-    std::env::var("CREDVEND_TEST_URL").expect("started by another test")
-}
-
-#[tokio::test]
-#[ignore = "started by another test with an environment of its own"]
-async fn in_own_process_the_system_store_is_trusted() {
-    let answer = get(&HttpClient::new(upstream()), &url_of_the_parent()).await;
-    assert_eq!(answer.unwrap().status, 200);
-}
-
-#[tokio::test]
-#[ignore = "started by another test with an environment of its own"]
-async fn in_own_process_a_stranger_is_not_trusted() {
-    let error = failure(&HttpClient::new(upstream()), &url_of_the_parent()).await;
-    let expected = "its issuer is not among this system's authorities; if it is your own, set \
-                    `ca-file`";
-    assert!(error.ends_with(expected), "{error}");
-}
-
-#[tokio::test]
-#[ignore = "started by another test with an environment of its own"]
-async fn in_own_process_an_empty_store_is_reported() {
-    let error = get(&HttpClient::new(upstream()), &url_of_the_parent()).await;
-    assert_eq!(error.unwrap_err(), TransportError::NoTrustStore);
+    let this = a_system_without_authorities_is_told_what_to_install;
+    in_own_process(this, &empty, "https://127.0.0.1:1/").await;
 }
