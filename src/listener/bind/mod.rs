@@ -7,7 +7,6 @@ pub mod directory;
 mod tcp;
 mod unix;
 
-pub(crate) use tcp::belongs_on_loopback_device;
 pub use tcp::tcp;
 pub use unix::{OwnPath, unix};
 

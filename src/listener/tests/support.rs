@@ -85,10 +85,12 @@ pub(crate) fn publish(
         role: role.name(),
         cloud: role.cloud(),
         set: &set,
+        issued_at: set.issued_at,
         shown_expiry,
     });
     role.publish(View {
         held: Some(Arc::new(Snapshot {
+            issued_at: set.issued_at,
             set: Arc::new(set),
             shown_expiry,
             margin: Duration::ZERO,
