@@ -31,7 +31,7 @@ use super::exit::{Exit, Failure};
 use super::http_client::{Answer, CallError, Question, Target, call};
 use super::output;
 use crate::clock::SystemClock;
-use crate::config::model::Protocol;
+use crate::config::model::{Protocol, is_local};
 use crate::daemon::signals::{Request as Asked, Signals};
 use crate::listener::guard::{self, LONGEST_BODY, Violation};
 use crate::listener::host::Hosts;
@@ -68,8 +68,7 @@ pub(super) async fn bridge(
     listen: SocketAddr,
     token: Option<&PathBuf>,
 ) -> Result<Exit, Failure> {
-    let is_local = listen.ip().is_loopback() || bind::belongs_on_loopback_device(listen.ip());
-    if !is_local {
+    if !is_local(listen.ip()) {
         return Err(Failure::new(
             Exit::Usage,
             format!("{listen} could be reached by others: --listen takes a loopback address"),

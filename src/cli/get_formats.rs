@@ -114,6 +114,7 @@ impl Served {
             role: &self.role,
             cloud: self.cloud,
             set: &self.set,
+            issued_at: self.set.issued_at,
             shown_expiry: self.expires_at,
         };
         match format {

@@ -9,13 +9,6 @@ use super::reader::Complaint;
 /// Longest path of a Unix socket: `sun_path` has 108 bytes with its NUL (unix(7)).
 const LONGEST_SOCKET_PATH: usize = 107;
 
-/// Addresses of metadata services that clients have built in and that are not link-local.
-const EMULATED: [IpAddr; 3] = [
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
-];
-
 /// `127.0.0.1:9470`, `[::1]:9470` or `unix:/run/x.sock`.
 pub(super) fn address(text: &str) -> Result<Address, Complaint> {
     match text.strip_prefix("unix:") {
@@ -78,17 +71,6 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Complaint> {
     ))
 }
 
-/// Whether nobody outside this host can reach the address: loopback, link-local (bound to the
-/// loopback device), and the emulated addresses of metadata services.
-pub(super) fn is_local(ip: IpAddr) -> bool {
-    let ip = ip.to_canonical();
-    let link_local = match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    };
-    ip.is_loopback() || link_local || EMULATED.contains(&ip)
-}
-
 /// Whether both cannot be listened on at once.
 pub(super) fn collide(one: &Address, other: &Address) -> bool {
     match (one, other) {
@@ -106,7 +88,8 @@ pub(super) fn collide(one: &Address, other: &Address) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, address, collide, is_local};
+    use super::{Address, address, collide};
+    use crate::config::model::is_local;
 
     #[test]
     fn three_forms_are_understood() {

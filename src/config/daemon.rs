@@ -6,9 +6,9 @@ use std::time::Duration;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::access;
-use super::address::{self, socket_address, socket_path};
+use super::address::{socket_address, socket_path};
 use super::host::Host;
-use super::model::{Admin, Allow, Daemon, LogFormat, Metrics};
+use super::model::{Admin, Allow, Daemon, LogFormat, Metrics, is_local};
 use super::reader::{Complaint, Table, Value};
 use super::users;
 use super::values;
@@ -115,7 +115,7 @@ pub(super) fn metrics(table: Option<Table<'_, '_>>) -> Option<Metrics> {
     let has_token = table.get("token").is_some();
     let allow_remote = table.optional("allow-remote", Value::flag).unwrap_or(false);
     let metrics = address.map(|address| {
-        if !address::is_local(address.ip()) && !allow_remote {
+        if !is_local(address.ip()) && !allow_remote {
             not_local(&mut table, "`allow-remote = true` and a `token`");
         }
         Metrics {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::access;
-use super::address::{address, is_local};
+use super::address::address;
 use super::daemon::not_local;
 use super::mask::reference;
-use super::model::{Address, Instance, Listener, Protocol, Role};
+use super::model::{Address, Instance, Listener, Protocol, Role, is_local};
 use super::reader::{Complaint, Table, Value, suggestion};
 use super::source::Place;
 use super::values;

@@ -11,7 +11,7 @@ use crate::clock::rfc3339_seconds;
 pub fn credentials(rendering: Rendering<'_>) -> Body {
     let keys = &rendering.set.keys;
     let expiration = rfc3339_seconds(rendering.shown_expiry);
-    let last_updated = rfc3339_seconds(rendering.set.issued_at);
+    let last_updated = rfc3339_seconds(rendering.issued_at);
     object(&[
         ("AccessKeyId", Value::Text(&keys.access_key_id)),
         (

@@ -28,7 +28,7 @@ pub fn container(rendering: Rendering<'_>) -> Body {
 pub fn instance_metadata(rendering: Rendering<'_>) -> Body {
     let keys = &rendering.set.keys;
     let expiration = rfc3339_seconds(rendering.shown_expiry);
-    let last_updated = rfc3339_seconds(rendering.set.issued_at);
+    let last_updated = rfc3339_seconds(rendering.issued_at);
     object(&[
         ("Code", Value::Text("Success")),
         ("LastUpdated", Value::Text(&last_updated)),

@@ -28,11 +28,19 @@ pub fn names(cloud: Cloud) -> Names {
                 "TENCENTCLOUD_SECURITY_TOKEN",
             ],
         },
-        // The SDKs' names and Terraform's.
+        // The SDKs' names, Terraform's and those of the object storage's clients.
         Cloud::Huawei => Names {
-            ids: &["HUAWEICLOUD_SDK_AK", "HW_ACCESS_KEY"],
-            secrets: &["HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY"],
-            tokens: &["HUAWEICLOUD_SDK_SECURITY_TOKEN", "HW_SECURITY_TOKEN"],
+            ids: &["HUAWEICLOUD_SDK_AK", "HW_ACCESS_KEY", "OBS_ACCESS_KEY_ID"],
+            secrets: &[
+                "HUAWEICLOUD_SDK_SK",
+                "HW_SECRET_KEY",
+                "OBS_SECRET_ACCESS_KEY",
+            ],
+            tokens: &[
+                "HUAWEICLOUD_SDK_SECURITY_TOKEN",
+                "HW_SECURITY_TOKEN",
+                "OBS_SECURITY_TOKEN",
+            ],
         },
     }
 }
@@ -50,7 +58,10 @@ pub fn assignments(rendering: Rendering<'_>) -> Body {
     let secret = shell_word(keys.secret_access_key.expose());
     let token = shell_word(keys.session_token.expose());
     // Room for all of it, so that the buffer never moves and leaves a copy.
-    let room = 600 + 2 * id.len() + 3 * secret.len() + 4 * token.len();
+    let room = 600
+        + (ids.len() + 1) * id.len()
+        + (secrets.len() + 1) * secret.len()
+        + (tokens.len() + 1) * token.len();
     let mut text = Zeroizing::new(String::with_capacity(room));
     text.push_str("# ");
     text.push_str(rendering.role.as_str());

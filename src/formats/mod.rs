@@ -26,6 +26,8 @@ pub struct Rendering<'a> {
     pub role: &'a Name,
     pub cloud: Cloud,
     pub set: &'a CredentialSet,
+    /// When it was issued, as everybody is told.
+    pub issued_at: SystemTime,
     /// The expiry everybody is told.
     pub shown_expiry: SystemTime,
 }
@@ -144,6 +146,7 @@ pub(crate) mod testing {
             role: &role,
             cloud: Cloud::Tencent,
             set: &set,
+            issued_at,
             shown_expiry: issued_at + Duration::from_millis(7_200_900),
         });
     }

@@ -8,7 +8,7 @@ use crate::clock::rfc3339_seconds;
 pub fn credentials(rendering: Rendering<'_>) -> Body {
     let set = rendering.set;
     let expires_at = rfc3339_seconds(rendering.shown_expiry);
-    let issued_at = rfc3339_seconds(set.issued_at);
+    let issued_at = rfc3339_seconds(rendering.issued_at);
     object(&[
         ("role", Value::Text(rendering.role.as_str())),
         ("cloud", Value::Text(rendering.cloud.as_str())),

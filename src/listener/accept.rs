@@ -75,10 +75,9 @@ async fn accept_unix(live: &Arc<Live>, listener: &UnixListener) -> io::Result<()
 }
 
 /// Right after accept, since a client that has gone away cannot be told from one that never was.
+/// Asked where anybody is let in, too: audit events name who got credentials, and no single user
+/// may take all connections.
 fn identify(live: &Live, client: SocketAddr, server: SocketAddr) -> Identity {
-    if !live.rules.load().admission.needs_identity() {
-        return Identity::NotAsked;
-    }
     let kernel = &live.context.kernel;
     let answer = kernel
         .lock()
@@ -111,7 +110,7 @@ async fn spawn(live: &Arc<Live>, stream: impl Stream, session: Session) {
     let identity = session.identity;
     let is_admitted = live.rules.load().admission.admits(identity);
     let Some(slot) = live.slot(identity.uid(), is_admitted).await else {
-        live.denied("limit");
+        session.denied_for_number();
         return;
     };
     tokio::spawn(async move {

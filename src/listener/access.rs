@@ -111,7 +111,12 @@ impl fmt::Display for Refusal<'_> {
                 "uid {uid} is not allowed to use listener `{listener}`: add it to \
                  allow = {{ users = [...] }} of that listener"
             ),
-            Identity::NoSuchSocket | Identity::NotAsked => write!(
+            Identity::NotAsked => write!(
+                f,
+                "who uses listener `{listener}` was not asked when this connection was made, \
+                 and has to be known now: connect again"
+            ),
+            Identity::NoSuchSocket => write!(
                 f,
                 "the kernel knows no local socket at the other end of this connection (another \
                  host or network namespace, or closed already), so listener `{listener}` cannot \

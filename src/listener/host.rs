@@ -14,8 +14,8 @@ struct Names {
     own: SocketAddr,
     /// Names and addresses (lower case, no brackets) that the protocols emulate.
     emulated: Vec<String>,
-    /// What the configuration adds, with the port if it names one.
-    extra: Vec<(String, Option<u16>)>,
+    /// What the configuration adds.
+    extra: Vec<String>,
     /// Spelled as nearly every client spells it, to be compared before anything is taken apart.
     usual: String,
 }
@@ -37,7 +37,7 @@ impl Hosts {
             extra: extra
                 .iter()
                 .filter_map(|entry| split(entry))
-                .map(|(name, port)| (name.to_ascii_lowercase(), port))
+                .map(|(name, _)| name.to_owned())
                 .collect(),
             usual: own.to_string(),
         }))
@@ -74,9 +74,10 @@ impl Hosts {
             return true;
         }
         is_emulated(names.emulated.iter().map(String::as_str), host, address)
-            || names.extra.iter().any(|(name, wanted)| {
-                host.eq_ignore_ascii_case(name) && (wanted.is_none() || *wanted == port)
-            })
+            || names
+                .extra
+                .iter()
+                .any(|name| host.eq_ignore_ascii_case(name))
     }
 }
 
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_hosts_of_a_loopback_listener() {
-        let extra = ["metadata.example".to_owned(), "Fixed.example:81".to_owned()];
+        let extra = ["metadata.example".to_owned()];
         let hosts = Hosts::at("127.0.0.1:9470".parse().unwrap(), &EMULATED, &extra);
         for (host, accepted) in [
             ("127.0.0.1:9470", true),
@@ -147,8 +148,6 @@ mod tests {
             ("[fd00:ec2:0::23]:80", true),
             ("metadata.example", true),
             ("metadata.example:9470", true),
-            ("fixed.example:81", true),
-            ("fixed.example", false),
             ("127.0.0.1:9471", false),
             ("localhost:80", false),
             ("127.0.0.2", false),

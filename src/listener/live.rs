@@ -24,7 +24,8 @@ pub(crate) const MOST_CONNECTIONS: u32 = 1024;
 /// Connections of one user to one listener; more are closed, so that no user can shut the
 /// others out.
 const MOST_PER_USER: u32 = 256;
-/// The same for a user who only gets refusals.
+/// The same for a user who only gets refusals, and for all of whom the kernel does not tell who
+/// they are together.
 const MOST_PER_STRANGER: u32 = 16;
 /// For a head to arrive, and for an idle connection to be kept.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,7 +41,7 @@ pub(crate) struct Live {
     pub(crate) served_remaining: Histogram,
     counters: Counters,
     slots: Arc<Semaphore>,
-    by_user: Mutex<HashMap<u32, u32>>,
+    by_user: Mutex<HashMap<Option<u32>, u32>>,
     closing: ArcSwap<CancellationToken>,
 }
 
@@ -51,6 +52,9 @@ impl Live {
         // default one is kept on the stack.
         http.timer(TokioTimer::new())
             .header_read_timeout(PATIENCE)
+            // Head and body of an answer are small: copied together they leave in the cheaper of
+            // the two system calls.
+            .writev(false)
             .max_buf_size(LONGEST_HEAD);
         let labels = ListenerLabels {
             listener: name.to_string(),
@@ -124,9 +128,11 @@ impl Live {
         } else {
             MOST_PER_STRANGER
         };
-        let user = match uid {
-            Some(uid) => Some(self.user_slot(uid, most)?),
-            None => None,
+        // Of unknown peers that are let in, nobody can tell how many users they are.
+        let user = if uid.is_some() || !is_admitted {
+            Some(self.user_slot(uid, most)?)
+        } else {
+            None
         };
         let permit = Arc::clone(&self.slots).acquire_owned().await.ok()?;
         Some(Slot {
@@ -135,7 +141,7 @@ impl Live {
         })
     }
 
-    fn user_slot(self: &Arc<Self>, uid: u32, most: u32) -> Option<UserSlot> {
+    fn user_slot(self: &Arc<Self>, uid: Option<u32>, most: u32) -> Option<UserSlot> {
         let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_user.entry(uid).or_insert(0);
         if *count >= most {
@@ -179,7 +185,7 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 struct UserSlot {
     live: Arc<Live>,
-    uid: u32,
+    uid: Option<u32>,
 }
 
 impl Drop for UserSlot {

@@ -11,6 +11,7 @@ use super::rules::Rules;
 use super::session::Session;
 use crate::clock::rfc3339_seconds;
 use crate::config::model::Protocol;
+use crate::store::{Role, Snapshot};
 
 impl Session {
     /// The refusal of a request that shows a wrong metadata token, or none where one is needed.
@@ -112,21 +113,9 @@ impl Session {
         }
     }
 
-    /// Whether the instance has a role, and since when its keys are the ones they are.
-    pub(super) fn profile(&self, protocol: Protocol, rules: &Rules) -> Answer {
-        let first = rules.roles.first().map(crate::name::Name::as_str);
-        let Some(role) = first.and_then(|name| self.role(rules, name)) else {
-            return self.no_such_role(protocol);
-        };
-        let now = self.live.context.clock.boot();
-        let view = role.read(now);
-        match view.valid(now) {
-            Some(held) => {
-                let updated = rfc3339_seconds(held.set.issued_at);
-                let body = aws_imds::profile(role.name().as_str(), &updated);
-                self.told(protocol, protocol::TEXT, body)
-            }
-            None => self.unavailable(protocol, &role, &view),
-        }
+    pub(super) fn tell_profile(&self, protocol: Protocol, role: &Role, held: &Snapshot) -> Answer {
+        let updated = rfc3339_seconds(held.issued_at);
+        let body = aws_imds::profile(role.name().as_str(), &updated);
+        self.told(protocol, protocol::TEXT, body)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use super::accept::{Socket, accept};
 use super::board::{Board, Entry};
 use super::inherited::{Inherited, SocketFile};
 use super::live::Live;
-use super::rules::{self, Rules};
-use crate::config::model::{Address, Listener};
+use super::rules::Rules;
+use super::token::{Token, TokenError};
+use crate::config::model::{Address, Allow, Listener, Principals};
 use crate::name::Name;
 use crate::observe::metrics::ListenerLabels;
 
@@ -45,6 +47,9 @@ pub(crate) struct Plane {
     inherited: Inherited,
     board: Arc<Board>,
     listeners: BTreeMap<Name, Running>,
+    /// Opened before, by their paths: what a token replaced has to stay good while its listener
+    /// is bound anew.
+    tokens: BTreeMap<PathBuf, Arc<Token>>,
     /// Gone from the configuration, with connections that finish their answers.
     leaving: Vec<Arc<Live>>,
 }
@@ -94,6 +99,7 @@ impl Plane {
             inherited,
             board,
             listeners: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             leaving: Vec::new(),
         }
     }
@@ -129,6 +135,8 @@ impl Plane {
             .into_iter()
             .map(|listener| (listener.name.clone(), listener))
             .collect();
+        self.tokens
+            .retain(|path, _| desired.values().any(|it| it.token.as_ref() == Some(path)));
         for stray in self
             .inherited
             .close_strays(|name| desired.contains_key(name))
@@ -143,7 +151,7 @@ impl Plane {
                 new.is_none_or(|new| change(&running.config, new) == Change::Socket)
             });
             if is_over {
-                self.remove(&name).await;
+                self.remove(&name, new).await;
             }
         }
         for (name, new) in desired {
@@ -160,8 +168,7 @@ impl Plane {
         };
         let change = change(&running.config, &new);
         if change != Change::Nothing {
-            let kept = up.live.rules.load().token.clone();
-            match rules::token(&new, kept.as_ref(), &self.context.clock) {
+            match self.token(&new) {
                 Ok(token) => {
                     let rules = Rules::new(&new, up.bound, token);
                     up.live.rules.store(Arc::new(rules));
@@ -171,6 +178,8 @@ impl Plane {
                 }
                 Err(error) => {
                     self.take_down(up).await;
+                    // Or our own copy would hold the address, and its clients would hang.
+                    self.inherited.release(new.name.as_str());
                     return self.failed(new, error.to_string());
                 }
             }
@@ -197,6 +206,7 @@ impl Plane {
             if let Some(running) = self.listeners.remove(&name) {
                 if let Some(up) = running.up {
                     self.take_down(up).await;
+                    self.inherited.release(name.as_str());
                 }
                 self.bring_up(running.config);
             }
@@ -229,8 +239,7 @@ impl Plane {
 
     fn try_up(&mut self, config: &Listener) -> Result<Up, String> {
         // The token first: a listener without one must not open its address, not even briefly.
-        let token =
-            rules::token(config, None, &self.context.clock).map_err(|error| error.to_string())?;
+        let token = self.token(config).map_err(|error| error.to_string())?;
         let (socket, bound, path) = self.socket(config)?;
         let rules = Rules::new(config, bound, token);
         let live = Arc::new(Live::new(
@@ -245,6 +254,21 @@ impl Plane {
             accepting,
             path,
         })
+    }
+
+    /// The token that a listener names, opened if it was not.
+    fn token(&mut self, config: &Listener) -> Result<Option<Arc<Token>>, TokenError> {
+        let Some(path) = &config.token else {
+            return Ok(None);
+        };
+        if let Some(opened) = self.tokens.get(path) {
+            opened.give_to(config.access.group)?;
+            return Ok(Some(Arc::clone(opened)));
+        }
+        let clock = Arc::clone(&self.context.clock);
+        let token = Arc::new(Token::open(path, config.access.group, clock)?);
+        self.tokens.insert(path.clone(), Arc::clone(&token));
+        Ok(Some(token))
     }
 
     fn socket(
@@ -281,11 +305,15 @@ impl Plane {
         self.listeners.insert(name, Running { config, up: None });
     }
 
-    async fn remove(&mut self, name: &Name) {
+    /// `new` is what takes its place, if anything does.
+    async fn remove(&mut self, name: &Name, new: Option<&Listener>) {
         let Some(running) = self.listeners.remove(name) else {
             return;
         };
         if let Some(up) = running.up {
+            if new.is_none_or(|new| new.allow != running.config.allow) {
+                shut_out_everybody(running.config, &up);
+            }
             self.take_down(up).await;
             tracing::debug!(listener = %name, "no longer listening");
         }
@@ -336,6 +364,17 @@ impl Plane {
             .get_or_create(&labels(name))
             .set(up);
     }
+}
+
+/// Whoever still waits for credentials on this listener must not get them.
+fn shut_out_everybody(config: Listener, up: &Up) {
+    let nobody = Listener {
+        allow: Some(Allow::Only(Principals::default())),
+        ..config
+    };
+    up.live
+        .rules
+        .store(Arc::new(Rules::new(&nobody, up.bound, None)));
 }
 
 fn labels(name: &Name) -> ListenerLabels {

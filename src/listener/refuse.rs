@@ -6,7 +6,6 @@ use hyper::http::{StatusCode, request::Parts};
 use super::access::Refusal;
 use super::answer::{self, Answer};
 use super::guard::Violation;
-use super::rules::Rules;
 use super::session::Session;
 use crate::config::model::Protocol;
 use crate::observe::audit::Denial;
@@ -39,8 +38,14 @@ impl Session {
         self.refuse(protocol, StatusCode::NOT_FOUND, &message)
     }
 
-    pub(super) fn refuse_peer(&self, rules: &Rules, path: &str) -> Answer {
-        let protocol = Protocol::speaking(&rules.protocols, path);
+    /// A connection more than this user may have; it ends without an answer, since nobody has
+    /// read a request on it.
+    pub(super) fn denied_for_number(&self) {
+        let protocols = &self.live.rules.load().protocols;
+        self.denied(Protocol::speaking(protocols, "/"), "limit");
+    }
+
+    pub(super) fn refuse_peer(&self, protocol: Protocol) -> Answer {
         let message = Refusal {
             listener: &self.live.name,
             identity: self.identity,
@@ -92,9 +97,9 @@ impl Session {
     /// What is no request as we understand it. `read` is what there is of it.
     pub(super) fn refuse_head(&self, status: StatusCode, read: &[u8]) -> Answer {
         let rules = self.live.rules.load();
-        let path = target(read);
+        let protocol = Protocol::speaking(&rules.protocols, target(read));
         if !rules.admission.admits(self.identity) {
-            return self.refuse_peer(&rules, path);
+            return self.refuse_peer(protocol);
         }
         let message = if status == StatusCode::BAD_REQUEST {
             "this is no well-formed HTTP/1.1 request"
@@ -102,7 +107,6 @@ impl Session {
             "the head of a request is limited to 16 KB and 100 headers"
         };
         self.live.denied("request");
-        let protocol = Protocol::speaking(&rules.protocols, path);
         answer::closing(self.refuse(protocol, status, message))
     }
 

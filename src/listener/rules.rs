@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use super::access::Admission;
 use super::host::Hosts;
-use super::token::{Token, TokenError};
-use crate::clock::Clock;
+use super::token::Token;
 use crate::config::model::{Address, Instance, Listener, Protocol};
 use crate::name::Name;
 
@@ -99,25 +98,5 @@ impl Rules {
             | Protocol::Tencent => shown,
         };
         token.accepts(bare)
-    }
-}
-
-/// Opens the token that a listener names. `kept` is one opened before: its predecessors must stay
-/// good over a reload.
-pub(crate) fn token(
-    config: &Listener,
-    kept: Option<&Arc<Token>>,
-    clock: &Arc<dyn Clock>,
-) -> Result<Option<Arc<Token>>, TokenError> {
-    match (&config.token, kept) {
-        (None, _) => Ok(None),
-        (Some(path), Some(kept)) if kept.path() == path => {
-            kept.give_to(config.access.group)?;
-            Ok(Some(Arc::clone(kept)))
-        }
-        (Some(path), _) => {
-            let token = Token::open(path, config.access.group, Arc::clone(clock))?;
-            Ok(Some(Arc::new(token)))
-        }
     }
 }

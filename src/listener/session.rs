@@ -47,12 +47,20 @@ pub(crate) enum Step {
 
 /// A request that waits for its role.
 pub(crate) struct Waiting {
+    subject: Subject,
     protocol: Protocol,
     method: Method,
     role: Arc<Role>,
     limit: Duration,
     /// The set that the client has already.
     has: Option<HeaderValue>,
+}
+
+/// What it waits for.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    Credentials,
+    Profile,
 }
 
 impl Session {
@@ -66,7 +74,8 @@ impl Session {
     pub(crate) fn decide(&self, parts: &Parts) -> Step {
         let rules = self.live.rules.load();
         if !rules.admission.admits(self.identity) {
-            return Step::Done(self.refuse_peer(&rules, parts.uri.path()));
+            let protocol = Protocol::speaking(&rules.protocols, parts.uri.path());
+            return Step::Done(self.refuse_peer(protocol));
         }
         let admitted = match self.guard(parts, &rules) {
             Ok(admitted) => admitted,
@@ -100,17 +109,14 @@ impl Session {
         match want {
             Want::About(about) => Step::Done(self.about(protocol, about, &rules)),
             Want::DatedToken => Step::Done(self.refuse_dated_token(protocol)),
-            Want::Profile => Step::Done(self.profile(protocol, &rules)),
-            Want::InstanceCredentials => {
-                match rules
-                    .roles
-                    .first()
-                    .and_then(|name| self.role(&rules, name.as_str()))
-                {
-                    Some(role) => self.credentials(protocol, role, parts, admitted.query),
-                    None => Step::Done(self.no_such_role(protocol)),
-                }
-            }
+            Want::Profile => match self.instance_role(&rules) {
+                Some(role) => self.profile(protocol, role, &parts.method),
+                None => Step::Done(self.no_such_role(protocol)),
+            },
+            Want::InstanceCredentials => match self.instance_role(&rules) {
+                Some(role) => self.credentials(protocol, role, parts, admitted.query),
+                None => Step::Done(self.no_such_role(protocol)),
+            },
             Want::MetadataToken => Step::Done(self.begin_session(protocol, parts)),
             Want::Roles => Step::Done(self.list(protocol, &rules)),
             Want::Credentials(role) | Want::Secretly { role, .. } => {
@@ -142,6 +148,12 @@ impl Session {
                 same_origin: false,
             },
         )
+    }
+
+    /// The role that the instance has which the host pretends to be.
+    fn instance_role(&self, rules: &Rules) -> Option<Arc<Role>> {
+        let first = rules.roles.first()?;
+        self.role(rules, first.as_str())
     }
 
     pub(super) fn role(&self, rules: &Rules, name: &str) -> Option<Arc<Role>> {
@@ -190,6 +202,7 @@ impl Session {
             }
         };
         Step::Wait(Waiting {
+            subject: Subject::Credentials,
             protocol,
             method: parts.method.clone(),
             limit,
@@ -198,9 +211,32 @@ impl Session {
         })
     }
 
+    /// Whether the instance has a role, and since when its keys are the ones they are.
+    fn profile(&self, protocol: Protocol, role: Arc<Role>, method: &Method) -> Step {
+        let now = self.live.context.clock.boot();
+        {
+            let view = role.read(now);
+            if let Some(held) = view.valid(now) {
+                return Step::Done(self.tell_profile(protocol, &role, held));
+            }
+            if view.refresh.needs_somebody() {
+                return Step::Done(self.unavailable(protocol, &role, &view));
+            }
+        }
+        Step::Wait(Waiting {
+            subject: Subject::Profile,
+            protocol,
+            method: method.clone(),
+            limit: protocol.hold(),
+            has: None,
+            role,
+        })
+    }
+
     /// Waits until the role holds what the client has not, and answers.
     pub(crate) async fn wait(&self, waiting: Waiting) -> Answer {
         let Waiting {
+            subject,
             protocol,
             method,
             mut role,
@@ -210,6 +246,7 @@ impl Session {
         let deadline = Instant::now() + limit;
         let mut publications = role.subscribe();
         let mut is_over = false;
+        let mut is_closing = false;
         loop {
             let now = self.live.context.clock.boot();
             {
@@ -217,7 +254,7 @@ impl Session {
                 // may be gone or another role by the same name.
                 let rules = self.live.rules.load();
                 if !rules.admission.admits(self.identity) {
-                    return self.refuse_peer(&rules, "/");
+                    return self.refuse_peer(protocol);
                 }
                 let Some(in_force) = self.role(&rules, role.name().as_str()) else {
                     return self.no_such_role(protocol);
@@ -233,7 +270,12 @@ impl Session {
                             .as_ref()
                             .is_some_and(|has| native::names(has, &held.set.etag)) =>
                     {
-                        return self.hand_out(protocol, &method, &role, held, now);
+                        return match subject {
+                            Subject::Credentials => {
+                                self.hand_out(protocol, &method, &role, held, now)
+                            }
+                            Subject::Profile => self.tell_profile(protocol, &role, held),
+                        };
                     }
                     Some(held) if is_over => return self.unchanged(protocol, held),
                     None if is_over || view.refresh.needs_somebody() => {
@@ -245,8 +287,12 @@ impl Session {
             tokio::select! {
                 seen = publications.changed() => is_over = seen.is_err(),
                 () = sleep_until(deadline) => is_over = true,
-                // A client that only waits for news need not hold up an end.
-                () = self.closing.cancelled(), if has.is_some() => is_over = true,
+                // Whoever is not let in any more is told so at once, and a client that only
+                // waits for news need not hold up an end; others get their answer first.
+                () = self.closing.cancelled(), if !is_closing => {
+                    is_closing = true;
+                    is_over |= has.is_some();
+                }
             }
         }
     }

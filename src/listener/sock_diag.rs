@@ -12,8 +12,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netdevice, netlink, recv, send,
-    socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, netdevice, netlink,
+    netlink::SocketAddrNetlink, recv, send, socket_with,
 };
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -26,6 +26,8 @@ const STATE_LISTEN: u8 = 10;
 const HEADER: usize = 16;
 const REQUEST: usize = HEADER + 56;
 const ENOENT: i32 = 2;
+/// Its port number in netlink; `netlink(7)`.
+const KERNEL: u32 = 0;
 
 /// The kernel answers within the system call that asks; this only bounds a broken one.
 const PATIENCE: Timespec = Timespec {
@@ -103,6 +105,8 @@ impl Open {
             Some(netlink::SOCK_DIAG),
         )
         .map_err(|_| Unanswered)?;
+        // From then on only the kernel's messages arrive: another process could send some.
+        connect(&socket, &SocketAddrNetlink::new(KERNEL, 0)).map_err(|_| Unanswered)?;
         let any = socket_with(
             AddressFamily::UNIX,
             SocketType::DGRAM,

@@ -10,7 +10,7 @@
 
 mod group;
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
@@ -253,7 +253,12 @@ fn read(path: &Path, own: u32) -> Result<(Value, Stamp), TokenError> {
     let unreadable =
         |error: io::Error| TokenError(format!("token file `{shown}` cannot be read: {error}"));
     let entry = fs::symlink_metadata(path).map_err(unreadable)?;
-    let file = File::open(path).map_err(unreadable)?;
+    // A pipe in its place must not hold up whoever asks.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
     for owner in [entry.uid(), found.uid()] {
         if owner != 0 && owner != own {

@@ -26,6 +26,9 @@ impl Shown {
     pub fn snapshot(self, role: &Role, set: &Arc<CredentialSet>) -> Arc<Snapshot> {
         let real_expiry = nearest_second(self.wall_at_boot + set.expires_at.since_boot());
         let shown_expiry = real_expiry.checked_sub(self.margin).unwrap_or(real_expiry);
+        // The clock may have been set back since; the boot clock knows better than the issuer.
+        let obtained_at = self.wall_at_boot + set.obtained_at.since_boot();
+        let issued_at = set.issued_at.min(obtained_at);
         let bare = (!self.margin.is_zero()).then(|| {
             Self {
                 margin: Duration::ZERO,
@@ -36,12 +39,14 @@ impl Shown {
         Arc::new(Snapshot {
             set: Arc::clone(set),
             shown_expiry,
+            issued_at,
             margin: self.margin,
             real_expiry,
             bodies: Bodies::render(Rendering {
                 role: role.name(),
                 cloud: role.cloud(),
                 set,
+                issued_at,
                 shown_expiry,
             }),
             bare,

@@ -188,6 +188,7 @@ fn bring_in_line(sink: &Sink, cloud: Cloud, held: Option<&Snapshot>) -> Result<b
         role: &sink.role,
         cloud,
         set: &held.set,
+        issued_at: held.issued_at,
         shown_expiry: held.shown_expiry,
     });
     let found = found.as_ref().map(|bytes| bytes.as_slice());

@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub set: Arc<CredentialSet>,
     /// The expiry everybody is told: the margin before the real one, in the host's wall clock.
     pub shown_expiry: SystemTime,
+    /// When the set was issued, and never a moment that the host's clock has not reached.
+    pub issued_at: SystemTime,
     /// What was taken off the real expiry to get there.
     pub margin: Duration,
     /// The real expiry in the host's wall clock; for `status` alone.

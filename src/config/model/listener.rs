@@ -1,7 +1,7 @@
 //! Where credentials are vended, in which formats, and to whom.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::SocketAccess;
@@ -50,6 +50,32 @@ pub struct Instance {
 pub enum Address {
     Tcp(SocketAddr),
     Unix(PathBuf),
+}
+
+/// Addresses of metadata services that clients have built in and that are not link-local.
+const EMULATED: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+];
+
+/// Whether an address has to be tied to the loopback device, since the kernel would otherwise
+/// answer for it on every device: link-local ones and those that are emulated.
+#[must_use]
+pub fn belongs_on_loopback_device(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let is_link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    is_link_local || EMULATED.contains(&address)
+}
+
+/// Whether nobody outside this host can reach an address, once it is tied to the loopback device
+/// where that is needed.
+#[must_use]
+pub fn is_local(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback() || belongs_on_loopback_device(address)
 }
 
 /// A wire format clients speak.

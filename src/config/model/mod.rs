@@ -18,7 +18,9 @@ use crate::credentials::Cloud;
 use crate::name::Name;
 use crate::provider::secrets::SecretRef;
 pub use limits::{CloudLimits, Limits};
-pub use listener::{Address, Allow, Instance, Listener, Principals, Protocol};
+pub use listener::{
+    Address, Allow, Instance, Listener, Principals, Protocol, belongs_on_loopback_device, is_local,
+};
 pub use login::{
     HuaweiIdentityCenter, HuaweiPortal, Keep, Login, Mint, Portal, Site, TencentIdentityCenter,
     TencentPortal,

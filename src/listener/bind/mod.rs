@@ -7,7 +7,6 @@ mod tcp;
 mod unix;
 
 pub use crate::directory;
-pub(crate) use tcp::belongs_on_loopback_device;
 pub use tcp::tcp;
 pub use unix::{OwnPath, unix};
 

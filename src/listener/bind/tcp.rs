@@ -6,15 +6,13 @@
 //! a neighbour could route them here.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::{BACKLOG, BindError};
-
-/// Emulated addresses that are not link-local.
-const EMULATED: [&str; 3] = ["100.100.100.200", "fd00:ec2::254", "fd00:ec2::23"];
+use crate::config::model::belongs_on_loopback_device;
 
 /// Binds and listens. Needs a tokio runtime around it.
 pub fn tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
@@ -32,15 +30,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.bind(address)?;
     socket.listen(BACKLOG.unsigned_abs())
-}
-
-/// Whether the kernel would otherwise answer for it on every device.
-pub(crate) fn belongs_on_loopback_device(address: IpAddr) -> bool {
-    let is_link_local = match address.to_canonical() {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    is_link_local || EMULATED.iter().any(|text| text.parse() == Ok(address))
 }
 
 /// What happened and what to do about it.
@@ -79,7 +68,8 @@ fn explain(address: SocketAddr, error: &io::Error) -> String {
 mod tests {
     use std::io;
 
-    use super::{belongs_on_loopback_device, explain, tcp};
+    use super::{explain, tcp};
+    use crate::config::model::belongs_on_loopback_device;
 
     #[test]
     fn which_addresses_are_tied_to_the_loopback_device() {

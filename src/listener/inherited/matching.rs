@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::net::sockopt::socket_acceptconn;
 use socket2::SockRef;
 
-use super::Socket;
+use super::{Origin, Socket};
+use crate::config::model::SocketAccess;
 
 /// What the kernel says about an inherited socket.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,6 +57,43 @@ pub(super) enum Expected<'a> {
         owner: Option<u32>,
         group: Option<u32>,
     },
+}
+
+impl<'a> Expected<'a> {
+    /// A unit's socket has what its unit gave it, wherever the configuration says nothing. One
+    /// that we bound has to be as we would bind it now: a `mode` taken out of the configuration
+    /// must not live on in a socket that outlived it.
+    pub(super) fn unix(path: &'a Path, access: &SocketAccess, origin: Origin) -> Self {
+        match origin {
+            Origin::Unit => Self::Unix {
+                path,
+                mode: access.mode_is_set.then_some(access.mode),
+                owner: access.owner,
+                group: access.group,
+            },
+            Origin::Kept => Self::Unix {
+                path,
+                mode: Some(access.mode),
+                owner: Some(
+                    access
+                        .owner
+                        .unwrap_or_else(|| rustix::process::geteuid().as_raw()),
+                ),
+                group: Some(access.group.unwrap_or_else(|| group_of_new_files(path))),
+            },
+        }
+    }
+}
+
+/// That of a directory that hands its own on (`inode(7)`, set-group-ID), else ours.
+fn group_of_new_files(path: &Path) -> u32 {
+    let parent = path.parent().and_then(|parent| parent.metadata().ok());
+    parent
+        .filter(|directory| directory.mode() & 0o2000 != 0)
+        .map_or_else(
+            || rustix::process::getegid().as_raw(),
+            |directory| directory.gid(),
+        )
 }
 
 impl Found {

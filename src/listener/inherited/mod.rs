@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::bind::{self, BindError, OwnPath};
-use crate::config::model::SocketAccess;
+use crate::config::model::{SocketAccess, belongs_on_loopback_device};
 use matching::{Expected, Found};
 
 /// Keeps sockets that we bound ourselves open beyond the life of this process.
@@ -60,7 +60,6 @@ struct Inherit {
     name: String,
     origin: Origin,
     socket: Socket,
-    found: Found,
 }
 
 /// The file of a Unix socket that is ours to remove. Left alone when dropped, if the socket
@@ -103,7 +102,6 @@ impl Inherited {
         self.sockets.push(Inherit {
             name: name.to_owned(),
             origin,
-            found: Found::about(&socket),
             socket,
         });
     }
@@ -115,9 +113,9 @@ impl Inherited {
     pub fn tcp(&mut self, name: &str, address: SocketAddr) -> Result<TcpListener, BindError> {
         let expected = Expected::Tcp {
             address,
-            on_loopback_device: bind::belongs_on_loopback_device(address.ip()),
+            on_loopback_device: belongs_on_loopback_device(address.ip()),
         };
-        if let Some(inherited) = self.claim(name, expected)?
+        if let Some(inherited) = self.claim(name, |_| expected)?
             && let Socket::Tcp(socket) = &inherited.socket
         {
             return socket
@@ -140,16 +138,12 @@ impl Inherited {
         path: &Path,
         access: &SocketAccess,
     ) -> Result<(UnixListener, SocketFile), BindError> {
-        let expected = Expected::Unix {
-            path,
-            mode: access.mode_is_set.then_some(access.mode),
-            owner: access.owner,
-            group: access.group,
-        };
+        let expected = |origin| Expected::unix(path, access, origin);
         if let Some(inherited) = self.claim(name, expected)?
             && let Socket::Unix(socket) = &inherited.socket
         {
             let is_kept = inherited.origin == Origin::Kept;
+            trust_the_way(path, inherited.origin)?;
             let file = SocketFile {
                 path: is_kept
                     .then(|| OwnPath::of(path))
@@ -197,7 +191,7 @@ impl Inherited {
                 Origin::Unit => closed.push(format!(
                     "the service manager opened {} for a listener `{name}`, which is not \
                      configured; closed: add [listener.{name}] or disable its socket unit",
-                    stray.found,
+                    Found::about(&stray.socket),
                 )),
                 Origin::Kept => {
                     if let Some(keeper) = &self.keeper {
@@ -222,7 +216,11 @@ impl Inherited {
     }
 
     /// The inherited socket of that name that is as expected. Of two, the one that fits.
-    fn claim(&mut self, name: &str, expected: Expected<'_>) -> Result<Option<&Inherit>, BindError> {
+    fn claim<'a>(
+        &mut self,
+        name: &str,
+        expected: impl Fn(Origin) -> Expected<'a>,
+    ) -> Result<Option<&Inherit>, BindError> {
         let mut difference = None;
         let mut fitting = None;
         let mut outdated = false;
@@ -230,7 +228,10 @@ impl Inherited {
             if inherited.name != name {
                 continue;
             }
-            match (inherited.found.difference(expected), inherited.origin) {
+            // Looked at anew for each attempt: a file's mode may have been mended meanwhile.
+            let found = Found::about(&inherited.socket);
+            let origin = inherited.origin;
+            match (found.difference(expected(origin)), origin) {
                 (None, _) => fitting = fitting.or(Some(index)),
                 (Some(sentence), Origin::Unit) => difference = difference.or(Some(sentence)),
                 (Some(_), Origin::Kept) => outdated = true,
@@ -252,6 +253,21 @@ impl Inherited {
         self.keeper
             .as_ref()
             .is_some_and(|keeper| keeper.keep(name, socket))
+    }
+}
+
+/// Its directory may have changed since the socket was bound. Whose socket a unit opens, and
+/// where, is its author's to decide: that is only said.
+fn trust_the_way(path: &Path, origin: Origin) -> Result<(), BindError> {
+    let own = rustix::process::geteuid().as_raw();
+    let parent = path.parent().unwrap_or(path);
+    match (bind::directory::check(parent, own), origin) {
+        (Ok(_), _) => Ok(()),
+        (Err(unsafe_way), Origin::Kept) => Err(BindError(unsafe_way.to_string())),
+        (Err(unsafe_way), Origin::Unit) => {
+            tracing::warn!(socket = %path.display(), "of a socket unit: {unsafe_way}");
+            Ok(())
+        }
     }
 }
 

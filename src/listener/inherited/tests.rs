@@ -1,4 +1,5 @@
 use std::net::{Ipv4Addr, TcpListener as StdTcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
 use std::sync::{Mutex, MutexGuard};
 
@@ -130,6 +131,24 @@ async fn mode_and_file_of_a_unix_socket_have_to_agree() {
     let (_socket, file) = inherited.unix("a", &path, &access(0o7, false)).unwrap();
     drop(file);
     assert!(path.exists(), "the unit's, not ours to remove");
+}
+
+#[tokio::test]
+async fn a_kept_socket_does_not_keep_a_mode_that_was_taken_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let notebook = Arc::new(Notebook::default());
+    let mut first = Inherited::with_keeper(notebook.clone());
+    let (socket, file) = first.unix("a", &path, &access(0o666, true)).unwrap();
+    let socket = socket.into_std().unwrap();
+    file.leave();
+
+    let mut second = Inherited::with_keeper(notebook.clone());
+    second.add("a", Origin::Kept, Socket::Unix(socket));
+    let (_again, _file) = second.unix("a", &path, &access(0o600, false)).unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(*notebook.read(), ["keep a", "release a", "keep a"]);
 }
 
 #[test]

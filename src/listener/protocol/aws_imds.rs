@@ -50,7 +50,7 @@ pub(super) fn route(path: &str) -> Option<Want<'_>> {
     }
 }
 
-/// `iam/info`. Its readers look at `Code` alone; no ARN would be true.
+/// `iam/info`. Its readers look at `Code` alone; the ARN is nobody's, in an ARN's shape.
 pub(crate) fn profile(role: &str, last_updated: &str) -> Bytes {
     Bytes::from(format!(
         "{{\n  \"Code\": \"Success\",\n  \"LastUpdated\": {},\n  \"InstanceProfileArn\": {},\n  \

@@ -60,7 +60,7 @@ pub(crate) struct Trouble {
     pub(crate) status: StatusCode,
     /// In kebab-case, for our own shape.
     pub(crate) code: &'static str,
-    /// In capitals, for the shapes of clouds.
+    /// In words that begin with capitals, for the shapes of clouds.
     pub(crate) cloud_code: &'static str,
 }
 

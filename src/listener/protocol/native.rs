@@ -70,7 +70,7 @@ pub(crate) fn status(role: &Role, view: &View, now: BootTime, wall: SystemTime) 
         "held": view.held(now).as_str(),
         "refresh": view.refresh.as_str(),
         "expires_at": text(valid.map(|held| held.shown_expiry)),
-        "issued_at": text(valid.map(|held| held.set.issued_at)),
+        "issued_at": text(valid.map(|held| held.issued_at)),
         "generation": valid.map(|held| held.set.generation),
         "min_remaining_seconds": view.min_remaining.as_secs(),
         "next_refresh_at": text(next),

@@ -169,6 +169,59 @@ async fn who_is_shut_out_while_waiting_gets_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_shut_out_while_waiting_is_told_so_at_once_and_in_the_right_shape() {
+    let bench = Bench::new();
+    let mut config = listener("t", any_port());
+    config.allow = Some(only(&[]));
+    let started = Instant::now();
+    let path = "/v1/roles/cold/credentials?wait=60s";
+    let (answer, ()) = tokio::join!(bench.get(path), async {
+        sleep(Duration::from_millis(400)).await;
+        bench
+            .live
+            .rules
+            .store(Arc::new(Rules::new(&config, None, None)));
+        bench.live.close_connections();
+    });
+    assert_eq!(started.elapsed(), Duration::from_millis(400));
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(answer.contains("{\"error\":{"), "our own shape: {answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_listener_does_not_cut_off_who_waits_for_first_credentials() {
+    let bench = Bench::new();
+    let (answer, ()) = tokio::join!(bench.get(COLD[2]), async {
+        sleep(Duration::from_millis(400)).await;
+        bench.live.close_connections();
+        sleep(Duration::from_millis(400)).await;
+        bench.publish("cold", Duration::from_hours(1));
+    });
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn peers_that_nobody_knows_have_few_places_between_them() {
+    let bench = Bench::new();
+    let live = &bench.live;
+    let mut places = Vec::new();
+    while let Some(place) = live.slot(None, false).await {
+        places.push(place);
+    }
+    assert_eq!(places.len(), 16);
+    assert!(
+        live.slot(Some(7), false).await.is_some(),
+        "others have theirs"
+    );
+    assert!(
+        live.slot(None, true).await.is_some(),
+        "so have those let in"
+    );
+    places.pop();
+    assert!(live.slot(None, false).await.is_some(), "room again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_expired_is_served_after_a_suspend_either() {
     let bench = Bench::new();
     let paths = [

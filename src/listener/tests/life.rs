@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::support::{Plane, any_port, listener, only, skipped, tcp, unix};
-use crate::config::model::{Address, Protocol};
-use crate::listener::{DataPlane, Inherited, Origin, Socket, State};
+use crate::config::model::{Address, Listener, Protocol};
+use crate::listener::{DataPlane, Inherited, KeepSockets, Origin, Socket, State};
 
 /// Waits for something that the data plane does by itself.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -250,6 +252,58 @@ fn an_inherited_socket_is_used_if_it_is_the_right_one() {
             .unwrap()
             .contains("the configuration says `127.0.0.1:1`")
     );
+}
+
+/// Holds on to what it is given, as a service manager does.
+#[derive(Debug, Default)]
+struct Manager(Mutex<Vec<(String, OwnedFd)>>);
+
+impl KeepSockets for Manager {
+    fn keep(&self, name: &str, socket: BorrowedFd<'_>) -> bool {
+        let copy = socket.try_clone_to_owned().unwrap();
+        self.0.lock().unwrap().push((name.to_owned(), copy));
+        true
+    }
+
+    fn release(&self, name: &str) {
+        self.0.lock().unwrap().retain(|(kept, _)| kept != name);
+    }
+}
+
+#[test]
+fn a_listener_whose_token_is_mended_comes_back_though_its_socket_was_kept() {
+    let plane = Plane::start();
+    let (good, bad) = (plane.path("good"), plane.path("bad"));
+    std::fs::write(&bad, "short").unwrap();
+    let inherited = Inherited::with_keeper(Arc::new(Manager::default()));
+    let second = DataPlane::start(plane.context.clone(), inherited).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let address = {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap()
+    };
+    for (token, state) in [
+        (&good, State::Listening),
+        (&bad, State::Failed),
+        (&good, State::Listening),
+    ] {
+        let desired = [
+            ("tcp", at(address)),
+            ("unix", Address::Unix(plane.path("socket"))),
+        ]
+        .map(|(name, address)| Listener {
+            token: Some(token.clone()),
+            ..listener(name, address)
+        });
+        runtime.block_on(second.apply(desired.to_vec())).unwrap();
+        for found in second.state() {
+            assert_eq!(found.state, state, "{found:?}");
+        }
+        let answers = TcpStream::connect(address).is_ok();
+        assert_eq!(answers, state == State::Listening, "nobody is left hanging");
+    }
 }
 
 /// Runs itself again inside a network of its own, where it may add the address.
