@@ -223,7 +223,7 @@ const TABLES: &[(&str, &str)] = &[
         "2: `start-url` must begin with `https://`",
     ),
     (
-        "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\nwarn-before = \"999999999h\"\n",
+        "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\nwarn-before = \"800h\"\n",
         "3: `warn-before` is longer than any session lives | at most \"720h\"",
     ),
     (

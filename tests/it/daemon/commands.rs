@@ -65,13 +65,16 @@ fn waiting_ends_in_time_whoever_is_asked() {
     assert_eq!(ended.code, Some(69), "{ended:?}");
     assert!(began.elapsed() < Duration::from_secs(4), "{ended:?}");
 
-    // No time-out is too long to be waited for.
+    // Whatever is accepted is waited for, and what nobody can mean is not accepted.
+    let absurd = wait(&["--timeout", "9999999999999h"]);
+    assert_eq!(absurd.code, Some(64), "{absurd:?}");
+    assert!(absurd.stderr.contains("ten years"), "{absurd:?}");
     let answered = dir.path().join("none.sock");
     let mut waiting = Started::new(&[
         "wait",
         "app",
         "--timeout",
-        "9999999999999h",
+        "87000h",
         "--socket",
         answered.to_str().unwrap(),
     ]);

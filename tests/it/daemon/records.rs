@@ -88,7 +88,7 @@ async fn every_hand_out_denial_and_operation_is_an_event_with_its_user() {
         .unwrap();
     assert_eq!(
         (&over_tcp["protocol"], &over_tcp["uid"]),
-        (&"tencent".into(), &Value::Null)
+        (&"tencent".into(), &Value::from(own))
     );
 
     let denied = events(&daemon, "denied");
