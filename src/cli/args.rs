@@ -339,7 +339,6 @@ pub(super) struct Man {
 /// A duration with a unit: `90s`, `30m`, `1h 30m`.
 fn duration(text: &str) -> Result<Duration, String> {
     config::duration(text)
-        .ok_or_else(|| "a duration needs a number and a unit, e.g. `90s` or `30m`".to_owned())
 }
 
 #[cfg(test)]

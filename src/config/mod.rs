@@ -90,8 +90,11 @@ pub fn check(path: &Path) -> Result<Loaded, Report> {
 }
 
 /// A duration as it is written in the files, for the command line.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
-    values::parse_duration(text).ok()
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    values::parse_duration(text).map_err(|complaint| {
+        let hint = complaint.hint.unwrap_or_default();
+        format!("it {}: {hint}", complaint.text)
+    })
 }
 
 /// A function of the files, the host's facts, and (for warnings, policies and names) of the

@@ -19,10 +19,9 @@ pub fn hide_memory() -> Result<(), String> {
 /// The same, and no core dumps of programs we run either. One sentence for each refusal.
 #[must_use]
 pub(super) fn apply() -> Vec<String> {
-    let hard = getrlimit(Resource::Core).maximum;
     let none = Rlimit {
         current: Some(0),
-        maximum: hard.min(Some(0)),
+        maximum: Some(0),
     };
     let no_core = setrlimit(Resource::Core, none)
         .map_err(|error| format!("cannot switch off core dumps: {error}"));
