@@ -153,6 +153,13 @@ pub fn repeat_pause(remaining: Duration) -> Duration {
     (5 * MINUTE).min(remaining / 8).max(SECOND)
 }
 
+/// Longest pause after a session that would end before the held one: `max(5m, life/8)`, which is
+/// a dozen or two of calls until the longest session has run down to the shortest.
+#[must_use]
+pub fn shorter_pause(remaining: Duration) -> Duration {
+    (5 * MINUTE).max(remaining / 8)
+}
+
 /// Whether the margin is dropped: the last attempt failed and real life is at most twice the
 /// margin, or the shown life is over. A body that looks expired while its keys work helps nobody.
 #[must_use]

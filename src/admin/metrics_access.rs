@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 
 use super::connections::Visitor as AtTheDoor;
 use super::denials::Denials;
-use super::metrics_server::{Page, error};
+use super::page::{Page, error};
 use super::places::Guest;
 use crate::clock::Clock;
 use crate::config::model::{Address, Metrics};

@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::{Method, Request, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -17,11 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::api::Status;
 use super::health::Health;
 use super::metrics_access::MetricsAccess;
+use super::page::{Page, error, page};
 use super::{Operations, connections, status_page};
 use crate::observe::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics};
-
-/// An answer of this address. Boxed, so that a guard's verdict is small.
-pub type Page = Box<Response<Full<Bytes>>>;
 
 /// What is shown here.
 #[derive(Clone, Debug)]
@@ -100,22 +96,6 @@ fn not_ready(missing: &[String]) -> Page {
         "application/json",
         body.to_string(),
     )
-}
-
-/// An error in our own shape; for guards, too.
-#[must_use]
-pub fn error(status: StatusCode, code: &str, message: &str) -> Page {
-    let body = json!({"error": {"code": code, "message": message}});
-    page(status, "application/json", body.to_string())
-}
-
-fn page(status: StatusCode, content_type: &'static str, body: String) -> Page {
-    let mut page = Box::new(Response::new(Full::new(Bytes::from(body))));
-    *page.status_mut() = status;
-    let headers = page.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    page
 }
 
 /// Serves until `stop`, then lets answers finish.

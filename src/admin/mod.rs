@@ -19,6 +19,7 @@ pub mod health;
 mod metrics_access;
 pub mod metrics_server;
 mod operation;
+mod page;
 mod places;
 mod routes;
 pub mod server;
@@ -29,6 +30,7 @@ use std::fmt::Debug;
 
 pub use denials::Denials;
 pub use metrics_access::MetricsAccess;
+pub use page::Page;
 
 use crate::observe::audit::Peer;
 use crate::provider::BoxFuture;

@@ -27,7 +27,7 @@ impl Shown {
         let real_expiry = nearest_second(self.wall_at_boot + set.expires_at.since_boot());
         let shown_expiry = real_expiry.checked_sub(self.margin).unwrap_or(real_expiry);
         // The clock may have been set back since; the boot clock knows better than the issuer.
-        let obtained_at = self.wall_at_boot + set.obtained_at.since_boot();
+        let obtained_at = nearest_second(self.wall_at_boot + set.obtained_at.since_boot());
         let issued_at = set.issued_at.min(obtained_at);
         let bare = (!self.margin.is_zero()).then(|| {
             Self {
@@ -54,7 +54,7 @@ impl Shown {
     }
 }
 
-/// A life ends in a whole second of the wall clock it was adopted under. Two readings of that
+/// A life begins and ends in whole seconds of the wall clock it was adopted under. Two readings of that
 /// clock differ by microseconds, which must not show as a second.
 fn nearest_second(time: SystemTime) -> SystemTime {
     let half = Duration::from_millis(500);

@@ -210,13 +210,16 @@ impl State {
         }
     }
 
-    /// Sessions are shorter now than the one that is held: when the next of them would outlive it,
-    /// and not before its replacement was planned.
+    /// Sessions are shorter now than the one that is held: not before its replacement was planned,
+    /// and then when the next of them would outlive it. That may be shortly before it ends, and
+    /// one short session may have been a slip: so also each time an eighth of its life is over.
     fn due_for_shorter(&self, lifetime: Duration, now: BootTime) -> BootTime {
         let soonest = now + schedule::shortest_pause(lifetime);
         self.current.as_ref().map_or(soonest, |current| {
             let planned = current.set.obtained_at + current.plan.due_age;
+            let again = now + schedule::shorter_pause(current.set.remaining(now));
             adopt::worth_replacing_at(&current.set, lifetime)
+                .min(again)
                 .max(planned)
                 .max(soonest)
         })

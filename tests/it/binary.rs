@@ -31,7 +31,7 @@ fn wrong_arguments_end_with_64_and_a_message_on_stderr() {
         ),
         (
             &["wait", "app", "--timeout", "90"][..],
-            "a number and a unit",
+            "a duration without a unit",
         ),
         (&["forget"][..], "<ROLE|--all"),
         (&["forget", "app", "--all"][..], "cannot be used with"),

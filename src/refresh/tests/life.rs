@@ -175,10 +175,15 @@ async fn incomplete_and_expired_sets_are_not_adopted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_made_shorter_replaces_the_longer_one_when_that_has_as_little_left() {
+    let shorter = |id| Give(id, 40 * MINUTE);
     let running = start([
         Give("AK1", 2 * HOUR),
-        Give("AK2", 40 * MINUTE),
-        Give("AK3", 40 * MINUTE),
+        shorter("AK2"),
+        shorter("AK3"),
+        shorter("AK4"),
+        shorter("AK5"),
+        shorter("AK6"),
+        shorter("AK7"),
     ]);
     pass(SECOND).await;
     let reply = running.handle.refresh().await;
@@ -186,8 +191,10 @@ async fn a_session_made_shorter_replaces_the_longer_one_when_that_has_as_little_
         matches!(&reply, RefreshReply::Unchanged { why, .. } if why.contains("sessions of 2400 s")),
         "{reply:?}"
     );
-    pass(HOUR + 19 * MINUTE).await;
+    pass(50 * MINUTE).await;
     assert_eq!(running.calls(), 2, "asked once, and not as in an outage");
+    pass(29 * MINUTE).await;
+    assert!(running.calls() <= 5, "{} calls", running.calls());
     assert_eq!(running.served().as_deref(), Some("AK1"));
     let view = running.role.view();
     assert_eq!(
@@ -195,8 +202,24 @@ async fn a_session_made_shorter_replaces_the_longer_one_when_that_has_as_little_
         (Refresh::Idle, 0, &None)
     );
     pass(2 * MINUTE).await;
+    assert_ne!(running.served().as_deref(), Some("AK1"));
+    assert!(running.calls() <= 7, "{} calls", running.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_short_session_by_mistake_does_not_put_off_the_next_for_long() {
+    let running = start([
+        Give("AK1", 2 * HOUR),
+        Give("AK2", MINUTE),
+        Give("AK3", 2 * HOUR),
+    ]);
+    pass(HOUR + SECOND).await;
+    assert_eq!(
+        (running.calls(), running.served().as_deref()),
+        (2, Some("AK1"))
+    );
+    pass(8 * MINUTE).await;
     assert_eq!(running.served().as_deref(), Some("AK3"));
-    assert_eq!(running.calls(), 3);
 }
 
 #[tokio::test(start_paused = true)]

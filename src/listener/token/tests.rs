@@ -1,0 +1,106 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Token, TokenError};
+use crate::clock::testing::TestClock;
+use crate::listener::tests::support::skipped;
+
+fn open(path: &Path, clock: &Arc<TestClock>) -> Result<Token, TokenError> {
+    Token::open(path, None, Arc::<TestClock>::clone(clock))
+}
+
+/// In the way that keeps the file whole.
+fn replace(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    fs::write(&beside, text).unwrap();
+    fs::rename(&beside, path).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_file_is_made() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("run/token");
+    let clock = Arc::new(TestClock::start());
+    let token = open(&path, &clock).unwrap();
+    let text = fs::read(&path).unwrap();
+    assert_eq!(text.len(), 43);
+    assert!(
+        text.iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
+    );
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o440
+    );
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    assert!(token.accepts(&text) && !token.accepts(b"") && !token.accepts(&text[1..]));
+    let again = open(&path, &clock).unwrap();
+    assert!(again.accepts(&text), "an existing file is kept");
+    assert!(!format!("{token:?}").contains(str::from_utf8(&text).unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_file_counts_and_the_token_before_it_for_ten_minutes() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("token");
+    replace(&path, "first-0123456789\n");
+    let clock = Arc::new(TestClock::start());
+    let token = open(&path, &clock).unwrap();
+    assert!(
+        token.accepts(b"first-0123456789"),
+        "the line break is none of it"
+    );
+
+    replace(&path, "second-0123456789");
+    tokio::time::advance(Duration::from_millis(100)).await;
+    assert!(
+        token.accepts(b"second-0123456789"),
+        "looked again, since it was unknown"
+    );
+    replace(&path, "third-0123456789");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    for each in ["first-0123456789", "second-0123456789", "third-0123456789"] {
+        assert!(token.accepts(each.as_bytes()), "{each}");
+    }
+    tokio::time::advance(Duration::from_mins(10)).await;
+    assert!(!token.accepts(b"first-0123456789") && !token.accepts(b"second-0123456789"));
+    assert!(token.accepts(b"third-0123456789"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_short_lets_nobody_in() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("token");
+    let clock = Arc::new(TestClock::start());
+    fs::write(&path, "short").unwrap();
+    let text = open(&path, &clock).unwrap_err().to_string();
+    assert!(text.contains("fewer than 16 bytes"), "{text}");
+
+    replace(&path, "good-0123456789abc");
+    let token = open(&path, &clock).unwrap();
+    replace(&path, "short");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(!token.accepts(b"short"));
+    assert!(token.accepts(b"good-0123456789abc"), "for ten minutes");
+    tokio::time::advance(Duration::from_mins(11)).await;
+    assert!(!token.accepts(b"good-0123456789abc"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_files_are_no_tokens() {
+    if rustix::process::geteuid().as_raw() != 0 {
+        skipped("not root");
+        return;
+    }
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("token");
+    replace(&path, "good-0123456789abc");
+    std::os::unix::fs::chown(&path, Some(1234), None).unwrap();
+    let text = open(&path, &Arc::new(TestClock::start()))
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("belongs to uid 1234"), "{text}");
+}
