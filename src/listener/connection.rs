@@ -23,11 +23,15 @@ use super::wire::Wire;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For a client to stop sending what has been refused already.
 const LINGER: Duration = Duration::from_secs(1);
+/// For a request that is on its way when a kept connection is to end: closing at once would cut it
+/// off, and its client could not know whether it was heard.
+const LAST_CALL: Duration = Duration::from_millis(100);
 /// How much of it is read, in bytes.
 const MOST_IGNORED: u64 = 1024 * 1024;
 
 /// Serves a connection until either side ends it. When the session is told to close, the answer
-/// under way is finished and an idle connection ends at once.
+/// under way is the last one, and so is that to a request which comes in a moment; an idle
+/// connection ends after that.
 pub(crate) async fn serve<S>(stream: S, session: Session)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -40,10 +44,13 @@ where
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
-        () = closing.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
-            (&mut connection).await
-        }
+        () = closing.cancelled() => match tokio::time::timeout(LAST_CALL, &mut connection).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
+        },
     };
     let Err(error) = ended else { return };
     tracing::debug!(listener = %live.name, %error, "connection broken off");
@@ -96,10 +103,13 @@ impl Service<Request<Incoming>> for Handler {
             return Answering::Later(Box::pin(after_body(session, parts, body)));
         }
         match self.0.decide(&parts) {
-            Step::Done(answer) => Answering::Now(Some(answer)),
+            Step::Done(answer) => Answering::Now(Some(self.0.last_if_closing(answer))),
             Step::Wait(waiting) => {
                 let session = Arc::clone(&self.0);
-                Answering::Later(Box::pin(async move { session.wait(waiting).await }))
+                Answering::Later(Box::pin(async move {
+                    let answer = session.wait(waiting).await;
+                    session.last_if_closing(answer)
+                }))
             }
         }
     }
@@ -111,10 +121,11 @@ async fn after_body(session: Arc<Session>, parts: Parts, body: Incoming) -> Answ
     if !matches!(arrived, Ok(Ok(_))) {
         return session.refuse_slow_body(&parts);
     }
-    match session.decide(&parts) {
+    let answer = match session.decide(&parts) {
         Step::Done(answer) => answer,
         Step::Wait(waiting) => session.wait(waiting).await,
-    }
+    };
+    session.last_if_closing(answer)
 }
 
 /// Nearly every answer is there at once, so that costs no allocation.

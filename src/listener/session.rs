@@ -70,6 +70,15 @@ impl Session {
         self.guard(parts, &rules).is_err_and(Violation::closes)
     }
 
+    /// Says that this answer is the last one, if it is.
+    pub(crate) fn last_if_closing(&self, answer: Answer) -> Answer {
+        if self.closing.is_cancelled() {
+            answer::closing(answer)
+        } else {
+            answer
+        }
+    }
+
     /// Decides about one request whose body has been read.
     pub(crate) fn decide(&self, parts: &Parts) -> Step {
         let rules = self.live.rules.load();

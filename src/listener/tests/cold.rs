@@ -200,6 +200,34 @@ async fn the_end_of_a_listener_does_not_cut_off_who_waits_for_first_credentials(
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_on_its_way_when_the_listener_ends_is_answered_as_the_last() {
+    let bench = Bench::new();
+    let mut client = bench.connect();
+    let request = b"GET /v1/roles/app/credentials HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    let mut first = [0; 4096];
+    let length = client.read(&mut first).await.unwrap();
+    let first = String::from_utf8_lossy(&first[..length]).into_owned();
+    assert!(first.starts_with("HTTP/1.1 200 "), "{first}");
+    assert!(!first.contains("connection: close"), "{first}");
+
+    bench.live.close_connections();
+    sleep(Duration::from_millis(50)).await;
+    client.write_all(request).await.unwrap();
+    let mut last = String::new();
+    client.read_to_string(&mut last).await.unwrap();
+    assert!(last.starts_with("HTTP/1.1 200 "), "{last}");
+    assert!(last.contains("connection: close\r\n"), "{last}");
+
+    let started = Instant::now();
+    let mut idle = bench.connect();
+    sleep(Duration::from_millis(1)).await;
+    bench.live.close_connections();
+    assert_eq!(idle.read_to_string(&mut String::new()).await.unwrap(), 0);
+    assert_eq!(started.elapsed(), Duration::from_millis(101));
+}
+
 #[tokio::test]
 async fn peers_that_nobody_knows_have_few_places_between_them() {
     let bench = Bench::new();
