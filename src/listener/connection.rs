@@ -23,15 +23,15 @@ use super::wire::Wire;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For a client to stop sending what has been refused already.
 const LINGER: Duration = Duration::from_secs(1);
-/// For a request that is on its way when a kept connection is to end: closing at once would cut it
-/// off, and its client could not know whether it was heard.
+/// For a request that is on its way when the daemon ends: closing a kept connection at once would
+/// cut it off, and its client could not know whether it was heard.
 const LAST_CALL: Duration = Duration::from_millis(100);
 /// How much of it is read, in bytes.
 const MOST_IGNORED: u64 = 1024 * 1024;
 
 /// Serves a connection until either side ends it. When the session is told to close, the answer
-/// under way is the last one, and so is that to a request which comes in a moment; an idle
-/// connection ends after that.
+/// under way is the last one, and an idle connection ends: at once where it may not be used any
+/// more, after a moment for one more request where the daemon ends.
 pub(crate) async fn serve<S>(stream: S, session: Session)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -44,13 +44,15 @@ where
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
-        () = closing.cancelled() => match tokio::time::timeout(LAST_CALL, &mut connection).await {
-            Ok(ended) => ended,
-            Err(_) => {
+        () = closing.cancelled() => {
+            let last_call = if live.is_draining() { LAST_CALL } else { Duration::ZERO };
+            if let Ok(ended) = tokio::time::timeout(last_call, &mut connection).await {
+                ended
+            } else {
                 Pin::new(&mut connection).graceful_shutdown();
                 (&mut connection).await
             }
-        },
+        }
     };
     let Err(error) = ended else { return };
     tracing::debug!(listener = %live.name, %error, "connection broken off");

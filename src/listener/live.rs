@@ -1,6 +1,7 @@
 //! One listener at work: what its connections share.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ pub(crate) struct Live {
     slots: Arc<Semaphore>,
     by_user: Mutex<HashMap<Option<u32>, u32>>,
     closing: ArcSwap<CancellationToken>,
+    draining: AtomicBool,
 }
 
 impl Live {
@@ -73,6 +75,7 @@ impl Live {
             slots: Arc::new(Semaphore::new(MOST_CONNECTIONS as usize)),
             by_user: Mutex::default(),
             closing: ArcSwap::default(),
+            draining: AtomicBool::new(false),
         };
         for &protocol in &live.rules.load().protocols {
             live.answered(protocol, StatusCode::OK, 0); // so that the series is there from the start
@@ -115,6 +118,16 @@ impl Live {
         self.closing
             .swap(Arc::new(CancellationToken::new()))
             .cancel();
+    }
+
+    /// The same when the daemon ends: whoever has a connection may still use it, once.
+    pub(crate) fn drain_connections(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.close_connections();
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Waits for room for one more connection. `None` if this user has enough.

@@ -336,6 +336,7 @@ impl Plane {
         for (name, running) in std::mem::take(&mut self.listeners) {
             if let Some(mut up) = running.up {
                 let path = up.path.take();
+                up.live.drain_connections();
                 self.take_down(up).await;
                 if let Some(path) = path {
                     path.leave();

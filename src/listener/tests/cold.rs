@@ -212,7 +212,7 @@ async fn a_request_on_its_way_when_the_listener_ends_is_answered_as_the_last() {
     assert!(first.starts_with("HTTP/1.1 200 "), "{first}");
     assert!(!first.contains("connection: close"), "{first}");
 
-    bench.live.close_connections();
+    bench.live.drain_connections();
     sleep(Duration::from_millis(50)).await;
     client.write_all(request).await.unwrap();
     let mut last = String::new();
@@ -223,7 +223,7 @@ async fn a_request_on_its_way_when_the_listener_ends_is_answered_as_the_last() {
     let started = Instant::now();
     let mut idle = bench.connect();
     sleep(Duration::from_millis(1)).await;
-    bench.live.close_connections();
+    bench.live.drain_connections();
     assert_eq!(idle.read_to_string(&mut String::new()).await.unwrap(), 0);
     assert_eq!(started.elapsed(), Duration::from_millis(101));
 }
