@@ -42,11 +42,6 @@ class Pair:
         """Otherwise a program of ours does, or the daemon writes a file."""
         return self.protocol not in ("process", "command", "sink")
 
-    @property
-    def is_pinned(self):
-        """Whether its version is chosen here and not by the system it is run on."""
-        return self.part != "rclone"
-
 
 @dataclasses.dataclass
 class Command:
