@@ -58,11 +58,10 @@ where
     tracing::debug!(listener = %live.name, %error, "connection broken off");
     let parts = connection.into_parts();
     let mut wire = parts.io.into_inner();
-    let refusal = if error.is_parse_version_h2() {
-        Some(StatusCode::BAD_REQUEST) // the library leaves this one without an answer
-    } else {
-        wire.take_refusal()
-    };
+    let mut refusal = wire.take_back();
+    if error.is_parse_version_h2() {
+        refusal = Some(StatusCode::BAD_REQUEST); // the library leaves this one without an answer
+    }
     if let Some(status) = refusal {
         let answer = parts.service.0.refuse_head(status, &parts.read_buf);
         if let Err(error) = end(wire, answer).await {
