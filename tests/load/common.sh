@@ -105,6 +105,49 @@ emulator_post() {
         "http://127.0.0.1:$1/_emulator/$2" || die "the emulator refused POST /_emulator/$2"
 }
 
+# emulator_key PORT: a key of its account, in $scratch/key-id and $scratch/key-secret.
+emulator_key() {
+    umask 077
+    emulator_post "$1" keys '{}' >"$scratch/key"
+    json_value id <"$scratch/key" | tr -d '\n' >"$scratch/key-id"
+    json_value secret <"$scratch/key" | tr -d '\n' >"$scratch/key-secret"
+}
+
+# fleet PORT COUNT DURATION: roles role-0 and so on at the emulator; prints their tables, which
+# sign with the key `fleet`, and that key's.
+fleet() {
+    local port=$1 count=$2 duration=$3 role
+    for ((role = 0; role < count; role++)); do
+        printf 'next\nurl = "http://127.0.0.1:%s/_emulator/roles"\nheader = "Content-Type: application/json"\n' "$port"
+        printf 'data = "{\\"name\\": \\"role-%s\\"}"\noutput = "/dev/null"\nfail\nsilent\n' "$role"
+    done | tail -n +2 | curl --config - || die "the emulator refused one of $count roles"
+    cat <<END
+[key.fleet]
+cloud = "tencent"
+id = "file:$scratch/key-id"
+secret = "file:$scratch/key-secret"
+END
+    for ((role = 0; role < count; role++)); do
+        cat <<END
+[role.role-$role.provider.tencent-assume-role]
+source = "fleet"
+role-arn = "qcs::cam::uin/100000000001:roleName/role-$role"
+session-name = "fleet"
+duration = "$duration"
+region = "ap-guangzhou"
+endpoint = "http://127.0.0.1:$port"
+END
+    done
+}
+
+# fleet_names COUNT: as an array of TOML.
+fleet_names() { printf '['; seq -f '"role-%.0f",' -s ' ' 0 $(($1 - 1)) | tr '\n' ']'; }
+
+# fleet_is_up PID METRICS-PORT COUNT
+fleet_is_up() {
+    kill -0 "$1" && [ "$(curl -s "http://127.0.0.1:$2/metrics" | grep -c '^credvend_role_up{.*} 1')" = "$3" ]
+}
+
 # The value of a text or number in one line of JSON.
 json_value() { sed -nE "s/.*\"$1\": *\"?([^\",}]*).*/\1/p"; }
 
