@@ -150,15 +150,15 @@ impl Calls {
             }
             Class::StaleSource => {
                 let first = !std::mem::replace(&mut corrected.source, true);
-                if first && self.provider.reread_source() {
-                    return Ok(());
-                }
+                let is_another = first && self.provider.reread_source();
                 match &self.source {
-                    Some(source) => {
+                    Some(source) if !is_another => {
                         self.renew(source, corrected.signed_with, error, progress)
                             .await
                     }
-                    None => Err(error),
+                    // The same one, too: not every server of a cloud knows a key at once.
+                    _ if first => Ok(()),
+                    _ => Err(error),
                 }
             }
             Class::Clock { .. }

@@ -198,7 +198,12 @@ impl State {
         self.last_success = Some(at.wall);
         let (_, mints) = timing;
         match verdict {
-            Verdict::Adopt(set) => self.adopt(role, set, timing, draw, at),
+            Verdict::Adopt(set) => {
+                let soonest = at.now + schedule::shortest_pause(set.lifetime());
+                self.adopt(role, set, timing, draw, at);
+                // The plan counts from when the call was made, which may be a while ago.
+                self.due = self.due.max(soonest);
+            }
             Verdict::Shorter { lifetime, .. } if mints => {
                 self.due = self.due_for_shorter(lifetime, at.now);
             }

@@ -34,7 +34,7 @@ pub(super) enum Step {
     Give(&'static str, Duration),
     /// The same without a session token.
     GiveIncomplete(&'static str),
-    /// The same, after so long.
+    /// The same, answered after so long.
     GiveLate(&'static str, Duration, Duration),
     /// The same, if the source holds something to sign with.
     Sign(&'static str, Duration),
@@ -100,8 +100,9 @@ impl Provider for Script {
                 )),
                 Step::GiveIncomplete(id) => Ok(obtained(keys(id, ""), HOUR)),
                 Step::GiveLate(id, lives, after) => {
+                    let answer = obtained(keys(id, CANARY), lives);
                     tokio::time::sleep(after).await;
-                    Ok(obtained(keys(id, CANARY), lives))
+                    Ok(answer)
                 }
                 Step::Sign(id, lives) => {
                     let source = self.source.as_ref().expect("it has a source");
