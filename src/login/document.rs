@@ -10,8 +10,7 @@ use zeroize::Zeroize;
 
 use crate::clock::unix_seconds;
 use crate::provider::identity_center::{Registration, Session};
-use crate::provider::upstream::WipedBuffer;
-use crate::secret::Secret;
+use crate::secret::{Secret, WipedBuffer};
 
 const VERSION: u32 = 1;
 

@@ -17,8 +17,8 @@ use crate::config::model::{self};
 use crate::provider::error::{Class, ProviderError};
 use crate::provider::identity_center::{Registration, Session};
 use crate::provider::meter::Meter;
-use crate::provider::secrets::Stamp;
 use crate::provider::upstream::Clients;
+use crate::stamp::Stamp;
 
 /// One login. What operators do with it is in `operations`, what time does in `watched`, what
 /// becomes of a refused session in `renew`.

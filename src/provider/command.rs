@@ -12,10 +12,11 @@ use super::error::{Class, ProviderError};
 use super::program::Program;
 use super::service::Identify;
 use super::service::answer::{moment, obtained, parse, secret};
-use super::{BoxFuture, CallSite, Provider};
+use super::{CallSite, Provider};
 use crate::clock::{BootTime, Clock};
 use crate::config::model;
 use crate::credentials::{Cloud, Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::secret::Secret;
 
 /// Runs a program for each attempt.

@@ -11,10 +11,8 @@ pub mod endpoint_clock;
 pub mod error;
 pub mod huawei;
 pub mod identity_center;
-pub mod mac;
 pub mod meter;
 pub mod program;
-pub mod secrets;
 pub mod signer;
 pub mod tencent;
 pub mod upstream;
@@ -24,19 +22,15 @@ mod command;
 mod service;
 
 use std::fmt::Debug;
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use budget::Budget;
 pub use clouds::build;
 pub use context::{BuildContext, Logins, SourceRoles};
 use error::ProviderError;
-
-/// A future that a trait object can return.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One upstream call as the refresher accounts for it.
 #[derive(Clone, Debug)]

@@ -152,7 +152,8 @@ mod tests {
     use super::{Assumed, Holds, SecurityKey, read};
     use crate::clock::BootTime;
     use crate::provider::service::answer::{Refusal, Trouble};
-    use crate::provider::upstream::{Answer, WipedBuffer};
+    use crate::provider::upstream::Answer;
+    use crate::secret::WipedBuffer;
 
     const CANARY: &str = "CANARY-7f3a";
     const ASSUMED: &str = r#"{"assumed_agency": {"urn": "sts::1:assumed-agency:app/x", "id": "i:x"},

@@ -20,8 +20,7 @@ use crate::provider::service::answer::Refusal;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::request::{Auth, Carries, body_of, secrets_in, set};
 use crate::provider::service::{Action, Answered, Circumstances, Dialect, Service, unusable};
-use crate::provider::upstream::WipedBuffer;
-use crate::secret::Secret;
+use crate::secret::{Secret, WipedBuffer};
 
 /// Signed as it is, so it has to be sent as it is.
 const JSON: &str = "application/json";

@@ -17,14 +17,15 @@ use super::caller_identity::identity_service;
 use crate::clock::Clock;
 use crate::config::model::HuaweiInstanceMetadata;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError, foreign};
 use crate::provider::service::Identify as _;
 use crate::provider::service::answer::parse;
 use crate::provider::service::request::{Carries, host_of, set};
-use crate::provider::upstream::{Answer, Call, HttpClient, WipedBuffer};
-use crate::provider::{BoxFuture, CallSite, Provider};
-use crate::secret::Secret;
+use crate::provider::upstream::{Answer, Call, HttpClient};
+use crate::provider::{CallSite, Provider};
+use crate::secret::{Secret, WipedBuffer};
 
 const CREDENTIALS: &str = "/openstack/latest/securitykey";
 const TOKEN: &str = "/meta-data/latest/api/token";

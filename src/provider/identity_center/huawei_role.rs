@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{HoldsSession, Huawei, Session, no_such, with_session};
 use crate::config::model;
 use crate::credentials::{Cloud, Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::budget::Budget;
 use crate::provider::clouds::identity_service;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError};
 use crate::provider::service::Identify;
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 
 /// In `[limits.huawei]`.
 const LIMIT: &str = "get-agency-credentials";

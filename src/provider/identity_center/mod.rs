@@ -19,8 +19,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::BoxFuture;
 use super::error::{Class, ProviderError};
+use crate::future::BoxFuture;
 use crate::name::Name;
 use crate::secret::Secret;
 

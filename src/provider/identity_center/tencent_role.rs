@@ -8,6 +8,7 @@ use super::tencent::Exchange as AtGateway;
 use super::{HoldsSession, Session, Tencent, no_such, with_session};
 use crate::config::model::{self, Mint};
 use crate::credentials::{Cloud, Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::budget::Budget;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError, foreign};
@@ -15,7 +16,7 @@ use crate::provider::meter::Meter;
 use crate::provider::service::Identify as _;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::tencent::{Exchange, Wanted};
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 use crate::secret::Secret;
 
 /// In `[limits.tencent]`.

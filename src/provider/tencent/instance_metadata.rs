@@ -19,14 +19,15 @@ use super::sts::Sts;
 use crate::clock::{BootTime, Clock};
 use crate::config::model::TencentInstanceMetadata;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError, foreign};
 use crate::provider::service::Identify as _;
 use crate::provider::service::answer::{obtained, parse, secret};
 use crate::provider::service::request::{host_of, url_encoded};
-use crate::provider::upstream::{Answer, Call, HttpClient, WipedBuffer};
-use crate::provider::{BoxFuture, CallSite, Provider};
-use crate::secret::Secret;
+use crate::provider::upstream::{Answer, Call, HttpClient};
+use crate::provider::{CallSite, Provider};
+use crate::secret::{Secret, WipedBuffer};
 
 const PATH: &str = "/latest/meta-data/cam/security-credentials/";
 
