@@ -16,10 +16,10 @@ use super::actions::expiry;
 use super::{MANNER, TOKENS, header, numbered};
 use crate::credentials::Cloud;
 use crate::emulator::faults::{Called, Fault};
-use crate::emulator::respond::{
-    Reply, begin, cut, dated, early, leave_out, moment, outcome_of, reply, strike,
-};
-use crate::emulator::state::{Moment, State};
+use crate::emulator::moment::Moment;
+use crate::emulator::reply::{Reply, dated, reply};
+use crate::emulator::state::State;
+use crate::emulator::strike::{begin, cut, early, leave_out, moment, outcome_of, strike};
 use crate::emulator::wire::ResetSwitch;
 use crate::emulator::world::{Caller, Instance, Issue, World};
 use crate::name::Name;

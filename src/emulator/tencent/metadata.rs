@@ -12,13 +12,14 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
+use super::refusal::{BROKEN, THROTTLED};
 use crate::clock::rfc3339_seconds;
 use crate::credentials::Cloud;
 use crate::emulator::faults::{Called, Fault, FaultKind};
-use crate::emulator::respond::{
-    BROKEN, Manner, Reply, THROTTLED, begin, cut, dated, early, moment, outcome_of, reply, strike,
-};
-use crate::emulator::state::{Moment, State};
+use crate::emulator::moment::Moment;
+use crate::emulator::reply::{Reply, dated, reply};
+use crate::emulator::state::State;
+use crate::emulator::strike::{Manner, begin, cut, early, moment, outcome_of, strike};
 use crate::emulator::wire::ResetSwitch;
 use crate::emulator::world::{Caller, Instance, Issue, Issued, World};
 

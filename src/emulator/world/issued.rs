@@ -14,8 +14,8 @@ use super::OTHER_ACCOUNT;
 use crate::clock::BootTime;
 use crate::credentials::Cloud;
 use crate::emulator::faults::Twist;
+use crate::emulator::moment::Moment;
 use crate::emulator::random::Random;
-use crate::emulator::state::Moment;
 use crate::secret::Secret;
 
 /// Temporary keys remembered at the same time.
