@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use crate::config::model::Site;
-use crate::provider::identity_center::Session;
+use crate::provider::session::Session;
 use crate::secret::{Secret, SecretRef, SecretSource};
 use crate::stamp::Stamp;
 

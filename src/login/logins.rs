@@ -14,8 +14,8 @@ use crate::future::BoxFuture;
 use crate::name::Name;
 use crate::observe::metrics::{LoginLabels, Metrics};
 use crate::provider::budgets::Budgets;
-use crate::provider::identity_center::{AfterRefusal, HoldsSession, Session};
 use crate::provider::meter::Meter;
+use crate::provider::session::{AfterRefusal, HoldsSession, Session};
 use crate::provider::upstream::Clients;
 
 /// How often clocks and adopted profiles are looked at.

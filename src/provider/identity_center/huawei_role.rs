@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{HoldsSession, Huawei, Session, no_such, with_session};
+use super::{Huawei, no_such, with_session};
 use crate::config::model;
 use crate::credentials::{Cloud, Identity, Keys, Obtained};
 use crate::future::BoxFuture;
@@ -12,6 +12,7 @@ use crate::provider::clouds::identity_service;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError};
 use crate::provider::service::Identify;
+use crate::provider::session::{HoldsSession, Session};
 use crate::provider::{CallSite, Provider};
 
 /// In `[limits.huawei]`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::tencent::Exchange as AtGateway;
-use super::{HoldsSession, Session, Tencent, no_such, with_session};
+use super::{Tencent, no_such, with_session};
 use crate::config::model::{self, Mint};
 use crate::credentials::{Cloud, Identity, Keys, Obtained};
 use crate::future::BoxFuture;
@@ -15,6 +15,7 @@ use crate::provider::error::{Class, ProviderError, foreign};
 use crate::provider::meter::Meter;
 use crate::provider::service::Identify as _;
 use crate::provider::service::ladder::Ladder;
+use crate::provider::session::{HoldsSession, Session};
 use crate::provider::tencent::{Exchange, Wanted};
 use crate::provider::{CallSite, Provider};
 use crate::secret::Secret;
