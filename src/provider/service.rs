@@ -30,10 +30,10 @@ use super::error::{Class, ProviderError, foreign};
 use super::upstream::{Answer, Call, HttpClient};
 use crate::clock::{BootTime, Clock, unix_seconds};
 use crate::config::model;
-use crate::credentials::{Cloud, Identity, Keys};
+use crate::credentials::{Cloud, Identity, Keys, Obtained};
 use crate::future::BoxFuture;
 use crate::secret::WipedBuffer;
-use answer::{Refusal, Trouble};
+use answer::{Holds, Refusal, Trouble};
 use failover::{Choice, Failover};
 use request::{host_of, without};
 
@@ -128,6 +128,20 @@ pub(super) struct Answered<T> {
     pub(super) date: Option<SystemTime>,
     pub(super) sent_at: BootTime,
     pub(super) host: String,
+}
+
+impl<T: Holds> Answered<T> {
+    /// The set in it, minted for a session of `seconds`.
+    pub(super) fn into_obtained(
+        self,
+        action: Action,
+        seconds: u64,
+    ) -> Result<Obtained, ProviderError> {
+        self.value
+            .into_obtained(self.date, self.sent_at)
+            .map(|obtained| obtained.of_at_most(seconds))
+            .map_err(|reason| unusable(&self.host, action, &reason))
+    }
 }
 
 impl Service {
@@ -369,7 +383,7 @@ impl Target<'_> {
 }
 
 /// An answer that is none.
-pub(super) fn unusable(host: &str, action: Action, reason: &str) -> ProviderError {
+fn unusable(host: &str, action: Action, reason: &str) -> ProviderError {
     ProviderError::new(
         Class::Transient,
         format!("{host} sent no usable answer to {}: {reason}", action.name),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 
-use super::answer::{Holds, SecurityKey, refusal};
+use super::answer::{SecurityKey, refusal};
 use super::api::Api;
 use super::caller_identity::identity_service;
 use crate::clock::Clock;
@@ -21,7 +21,7 @@ use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError, foreign};
 use crate::provider::service::Identify as _;
-use crate::provider::service::answer::parse;
+use crate::provider::service::answer::{Holds as _, parse};
 use crate::provider::service::request::{Carries, host_of, set};
 use crate::provider::upstream::{Answer, Call, HttpClient};
 use crate::provider::{CallSite, Provider};

@@ -16,14 +16,14 @@ use serde::Deserialize;
 use super::answer::expiry;
 use super::request::GET_CALLER_IDENTITY;
 use super::sts::Sts;
-use crate::clock::{BootTime, Clock};
+use crate::clock::Clock;
 use crate::config::model::TencentInstanceMetadata;
 use crate::credentials::{Identity, Keys, Obtained};
 use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError, foreign};
 use crate::provider::service::Identify as _;
-use crate::provider::service::answer::{obtained, parse, secret};
+use crate::provider::service::answer::{Holds, parse, secret};
 use crate::provider::service::request::{host_of, url_encoded};
 use crate::provider::upstream::{Answer, Call, HttpClient};
 use crate::provider::{CallSite, Provider};
@@ -141,13 +141,8 @@ impl InstanceMetadata {
     }
 }
 
-impl Metadata {
-    /// A complete set with its expiry, or what keeps it from being one.
-    pub(in crate::provider) fn into_obtained(
-        self,
-        issuer_now: Option<SystemTime>,
-        sent_at: BootTime,
-    ) -> Result<Obtained, String> {
+impl Holds for Metadata {
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String> {
         if let Some(code) = self.code.filter(|code| code != "Success") {
             return Err(format!("its code is `{}`", foreign(&code)));
         }
@@ -157,7 +152,7 @@ impl Metadata {
             session_token: self.token,
         };
         let expires_at = expiry(self.expired_time, self.expiration.as_deref());
-        obtained(keys, expires_at, issuer_now, sent_at)
+        Ok((keys, expires_at))
     }
 }
 
