@@ -3,6 +3,7 @@
 //! Here is the wire, for signing in as well as for the roles behind a session. When to sign in,
 //! and where a session is kept, is the business of `login`; a role sees only [`HoldsSession`].
 
+mod handle;
 mod huawei;
 mod huawei_messages;
 mod huawei_role;
@@ -92,17 +93,4 @@ where
         message: format!("{}; run `credvend login {}`", refusal.message, login.name()),
         ..refusal
     })
-}
-
-/// A name that nobody behind this login has, with those there are.
-fn no_such(what: &str, wanted: &str, known: &[String]) -> ProviderError {
-    let known = if known.is_empty() {
-        "there is none at all".to_owned()
-    } else {
-        format!("there is {}", known.join(", "))
-    };
-    ProviderError::new(
-        Class::Final,
-        format!("the signed-in person has no {what} `{wanted}`; {known}"),
-    )
 }
