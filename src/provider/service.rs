@@ -7,6 +7,7 @@
 
 pub(super) mod answer;
 pub(super) mod assertion;
+pub(super) mod instance;
 pub(super) mod ladder;
 pub(super) mod request;
 pub(super) mod web_token;

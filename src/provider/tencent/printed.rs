@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::answer::Minted;
-use super::instance_metadata::Metadata;
+use super::instance_metadata::Body;
 use crate::clock::BootTime;
 use crate::credentials::{Keys, Obtained};
 use crate::provider::service::answer::{self, Holds, parse};
@@ -43,5 +43,5 @@ pub(in crate::provider) fn printed(
         return Some(answer::printed::<StsAnswer>(bytes, sent_at));
     }
     shape.tmp_secret_id?;
-    Some(answer::printed::<Metadata>(bytes, sent_at))
+    Some(answer::printed::<Body>(bytes, sent_at))
 }
