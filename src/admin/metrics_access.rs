@@ -79,15 +79,7 @@ impl MetricsAccess {
     /// address is not.
     pub(super) fn identify(&self, client: SocketAddr, server: SocketAddr) -> Visitor {
         let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        let identity = match kernel.owner(client, server) {
-            Ok(Some(uid)) => Identity::Known {
-                uid,
-                gid: None,
-                pid: None,
-            },
-            Ok(None) => Identity::NoSuchSocket,
-            Err(_) => Identity::NoAnswer,
-        };
+        let identity = Identity::of_owner(kernel.owner(client, server));
         Visitor { identity, server }
     }
 

@@ -14,8 +14,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::listener::bind::directory;
-use crate::provider::mac::sha256_hex;
+use crate::directory;
+use crate::mac::sha256_hex;
 
 const USUAL: &str = "/run/credvend";
 

@@ -17,7 +17,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::name::Name;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 
 pub(super) use stars::apply;
 pub(super) use words::by_words;

@@ -7,8 +7,8 @@ use tracing::{error, info, warn};
 
 use super::parts::Daemon;
 use crate::config::{self, Loaded, Report, model::Config};
+use crate::future::BoxFuture;
 use crate::observe::audit::{self, Peer};
-use crate::provider::BoxFuture;
 
 impl Daemon {
     /// Reads the files again and applies them as a difference: sentences on what changed, and

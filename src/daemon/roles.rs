@@ -13,11 +13,11 @@ use crate::login::Logins;
 use crate::name::Name;
 use crate::observe::metrics::EndpointLabels;
 use crate::provider::budgets::Budgets;
-use crate::provider::secrets::Stamp;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
 use crate::refresh::state::Resumed;
 use crate::refresh::{Handle, Refresher, Settings, Shared};
 use crate::schedule::Tuning;
+use crate::stamp::Stamp;
 use crate::store::{Refresh, Role, Store};
 
 /// Every role's refresher, by name.

@@ -23,8 +23,8 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use super::bind::directory;
 use crate::clock::{BootTime, Clock};
+use crate::directory;
 
 const SHORTEST: usize = 16;
 const LONGEST: u64 = 4096;

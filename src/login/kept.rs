@@ -15,10 +15,11 @@ use super::store::{Store, Version};
 use crate::clock::{BootTime, Clock};
 use crate::config::model::{self};
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::identity_center::{Registration, Session};
+use crate::provider::identity_center::Registration;
 use crate::provider::meter::Meter;
-use crate::provider::secrets::Stamp;
+use crate::provider::session::Session;
 use crate::provider::upstream::Clients;
+use crate::stamp::Stamp;
 
 /// One login. What operators do with it is in `operations`, what time does in `watched`, what
 /// becomes of a refused session in `renew`.

@@ -10,12 +10,12 @@ use super::news::News;
 use super::shelf::Shelf;
 use crate::clock::{Clock, unix_seconds};
 use crate::config::model::{Config, Keep};
+use crate::future::BoxFuture;
 use crate::name::Name;
 use crate::observe::metrics::{LoginLabels, Metrics};
-use crate::provider::BoxFuture;
 use crate::provider::budgets::Budgets;
-use crate::provider::identity_center::{AfterRefusal, HoldsSession, Session};
 use crate::provider::meter::Meter;
+use crate::provider::session::{AfterRefusal, HoldsSession, Session};
 use crate::provider::upstream::Clients;
 
 /// How often clocks and adopted profiles are looked at.

@@ -19,7 +19,8 @@
 //! 5. What could not be read is not written over, except by a new session.
 //! 6. No token, device code, state or assertion is in any log, error or status.
 //!
-//! The wire is `provider::identity_center`; what roles see of all this is its `HoldsSession`.
+//! The wire is `provider::identity_center`; what roles see of all this is
+//! `provider::session`.
 
 mod adopt;
 mod document;

@@ -11,7 +11,8 @@ use super::sign_in::{SignIn, Stage, wait_for_approval};
 use crate::clock::{rfc3339_seconds, sleep_until};
 use crate::observe::audit::{self, Peer};
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::identity_center::{Account, AfterRefusal, PermissionSet, Session};
+use crate::provider::identity_center::{Account, PermissionSet};
+use crate::provider::session::{AfterRefusal, Session};
 
 /// How often a throttled portal is asked for one page.
 const TRIES: u32 = 4;

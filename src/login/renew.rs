@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::kept::Login;
 use crate::clock::BootTime;
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::identity_center::{AfterRefusal, Session};
+use crate::provider::session::{AfterRefusal, Session};
 use crate::secret::Secret;
 
 impl Login {

@@ -7,20 +7,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::BoxFuture;
 use super::budget::Budget;
 use super::budgets::Budgets;
 use super::endpoint_clock::EndpointClock;
-use super::identity_center::{AfterRefusal, HoldsSession, Session};
 use super::meter::Meter;
-use super::secrets::{SecretRef, SecretSource};
+use super::session::{AfterRefusal, HoldsSession, Session};
 use super::signer::Signer;
 use super::upstream::{Clients, HttpClient};
 use crate::clock::Clock;
 use crate::config::model::{Key, Limits, Source, Upstream};
 use crate::credentials::{Cloud, HoldsCredentials};
+use crate::future::BoxFuture;
 use crate::name::Name;
 use crate::observe::metrics::Metrics;
+use crate::secret::{SecretRef, SecretSource};
 
 /// Finds the role that another one signs with. Asked once per [`super::build`].
 pub type SourceRoles = Arc<dyn Fn(&Name) -> Arc<dyn HoldsCredentials> + Send + Sync>;
@@ -208,7 +208,7 @@ mod tests {
     use crate::clock::testing::TestClock;
     use crate::config::model::{CloudLimits, Limits};
     use crate::credentials::Cloud;
-    use crate::provider::secrets::SecretRef;
+    use crate::secret::SecretRef;
 
     fn limits(tencent: f64) -> Limits {
         let limits = |default| CloudLimits {

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::error::{Class, ProviderError};
-use super::secrets::SecretSource;
 use crate::credentials::{CredentialSet, HoldsCredentials};
 use crate::name::Name;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretSource};
 
 /// A `source` of the configuration, ready to sign.
 #[derive(Clone, Debug)]

@@ -9,11 +9,12 @@ use tokio::time::{Instant, timeout};
 use super::command::Handle;
 use crate::clock::Clock;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::name::Name;
 use crate::observe::metrics::Metrics;
 use crate::provider::error::{Class, ProviderError};
 use crate::provider::meter::account;
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 
 /// Longest attempt with its ladder, clock and source retries; waiting for the budget excluded.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);

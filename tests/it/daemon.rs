@@ -9,6 +9,7 @@ mod everyday;
 mod faults;
 mod forgetting;
 mod manager;
+mod notified;
 mod outage;
 mod records;
 mod reloads;

@@ -5,6 +5,7 @@ mod huawei;
 mod life;
 mod memory;
 mod places;
+mod renewal;
 mod setup;
 mod tencent;
 mod whole;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::credentials::Cloud;
 use crate::name::Name;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 pub use limits::{CloudLimits, Limits};
 pub use listener::{
     Address, Allow, Instance, Listener, Principals, Protocol, belongs_on_loopback_device, is_local,

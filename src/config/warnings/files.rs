@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::config::findings::Findings;
 use crate::config::model::{Role, Sink};
-use crate::provider::secrets::{SecretRef, SecretSource};
 use crate::regular_file::RegularFile;
+use crate::secret::{SecretRef, SecretSource};
 
 /// Secrets that are not to be had from here, or that others can have too.
 pub(in crate::config) fn secrets(findings: &Findings<'_>) {

@@ -22,8 +22,8 @@ use crate::daemon::activation::{InheritedFile, KEPT};
 use crate::daemon::notify::ServiceManager;
 use crate::listener::KeepSockets;
 use crate::name::Name;
-use crate::provider::upstream::WipedBuffer;
 use crate::refresh::state::Resumed;
+use crate::secret::WipedBuffer;
 pub use keeper::Keeper;
 pub use state::{Held, Here, Keyring};
 

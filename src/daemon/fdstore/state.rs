@@ -25,9 +25,8 @@ use super::Logins;
 use crate::clock::BootTime;
 use crate::credentials::{CredentialSet, Keys};
 use crate::name::Name;
-use crate::provider::upstream::WipedBuffer;
 use crate::refresh::state::{Moment, Resumed};
-use crate::secret::Secret;
+use crate::secret::{Secret, WipedBuffer};
 
 /// Grows when an older reader would misunderstand the text.
 const VERSION: u32 = 1;

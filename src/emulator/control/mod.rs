@@ -13,10 +13,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::faults::{Fault, LONGEST_DELAY};
-use super::portal::{Decision, Portal, Rules};
-use super::respond::{Reply, dated, reply};
-use super::server::Orders;
-use super::state::{FARTHEST_OFFSET, State};
+use super::moment::FARTHEST_OFFSET;
+use super::orders::Orders;
+use super::portal_book::{Decision, Portal, Rules};
+use super::reply::{Reply, dated, reply};
+use super::state::State;
 
 const JSON: &str = "application/json";
 

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::bind::{self, BindError, OwnPath};
 use crate::config::model::{SocketAccess, belongs_on_loopback_device};
+use crate::directory;
 use matching::{Expected, Found};
 
 /// Keeps sockets that we bound ourselves open beyond the life of this process.
@@ -261,7 +262,7 @@ impl Inherited {
 fn trust_the_way(path: &Path, origin: Origin) -> Result<(), BindError> {
     let own = rustix::process::geteuid().as_raw();
     let parent = path.parent().unwrap_or(path);
-    match (bind::directory::check(parent, own), origin) {
+    match (directory::check(parent, own), origin) {
         (Ok(_), _) => Ok(()),
         (Err(unsafe_way), Origin::Kept) => Err(BindError(unsafe_way.to_string())),
         (Err(unsafe_way), Origin::Unit) => {
