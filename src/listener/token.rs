@@ -4,26 +4,31 @@
 //!    since many clients send what they read as it is.
 //! 2. It is read again when it changes; what it held before stays good for ten minutes, because
 //!    a client may have it in an environment variable.
+//!    That outlives a restart of the process where somebody keeps it (see [`Tokens::kept`]), not
+//!    one of the machine.
 //! 3. What is too short to be a secret is no token: it lets nobody in.
 //!
 //! Comparing takes the same time wherever two tokens differ.
 
 mod file;
 mod group;
+mod tokens;
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::bind::directory;
 use crate::clock::{BootTime, Clock};
 pub use file::TokenError;
 use file::{Stamp, create, read};
+pub use tokens::{KeptToken, Tokens};
 
 const OVERLAP: Duration = Duration::from_mins(10);
 /// Between two looks at the file.
@@ -33,12 +38,15 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// Earlier tokens kept at a time; a file written in pieces makes a few.
 const MOST_PREVIOUS: usize = 8;
 
-type Value = Zeroizing<Vec<u8>>;
+/// A token, as it is sent.
+pub type Value = Zeroizing<Vec<u8>>;
 
 /// The tokens that are good at the moment.
 pub struct Token {
     path: PathBuf,
     clock: Arc<dyn Clock>,
+    /// Pulled when another token counts.
+    changed: Arc<Notify>,
     known: Mutex<Known>,
 }
 
@@ -85,7 +93,16 @@ impl Token {
                 looked: clock.boot(),
             }),
             clock,
+            changed: Arc::default(),
         })
+    }
+
+    /// What an earlier process knew of the file. If it holds another token now, it was changed
+    /// while nobody looked.
+    fn remember(&mut self, kept: KeptToken) {
+        let now = self.clock.boot();
+        let known = self.known.get_mut().unwrap_or_else(PoisonError::into_inner);
+        known.remember(kept, now);
     }
 
     /// Another group may read the file from now on.
@@ -103,9 +120,9 @@ impl Token {
     #[must_use]
     pub fn accepts(&self, presented: &[u8]) -> bool {
         let now = self.clock.boot();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         if now.since(known.looked) >= LOOK_EVERY {
-            known.look(&self.path, now);
+            self.look_at_file(&mut known, now);
         }
         if known.holds(presented, now) {
             return true;
@@ -113,8 +130,32 @@ impl Token {
         if now.since(known.looked) < LOOK_AGAIN_AFTER {
             return false;
         }
-        known.look(&self.path, now);
+        self.look_at_file(&mut known, now);
         known.holds(presented, now)
+    }
+
+    /// Reads the file again if it changed.
+    fn look(&self) {
+        self.look_at_file(&mut self.lock(), self.clock.boot());
+    }
+
+    fn look_at_file(&self, known: &mut Known, now: BootTime) {
+        if known.look(&self.path, now) {
+            self.changed.notify_one();
+        }
+    }
+
+    fn kept(&self) -> KeptToken {
+        let now = self.clock.boot();
+        let known = self.lock();
+        KeptToken {
+            current: known.current.clone(),
+            previous: known.good_previous(now).cloned().collect(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,26 +173,42 @@ impl Known {
             || Choice::from(0),
             |value| value.as_slice().ct_eq(presented),
         );
-        self.previous
-            .iter()
-            .filter(|(_, until)| now < *until)
+        self.good_previous(now)
             .fold(current, |found, (value, _)| {
                 found | value.as_slice().ct_eq(presented)
             })
             .into()
     }
 
-    /// Reads the file again if it changed. A file that is gone changes nothing: who holds the
-    /// token may go on.
-    fn look(&mut self, path: &Path, now: BootTime) {
+    fn good_previous(&self, now: BootTime) -> impl Iterator<Item = &(Value, BootTime)> {
+        self.previous.iter().filter(move |(_, until)| now < *until)
+    }
+
+    fn remember(&mut self, kept: KeptToken, now: BootTime) {
+        let replaced = kept
+            .current
+            .filter(|value| self.current.as_ref() != Some(value))
+            .map(|value| (value, now + OVERLAP));
+        let previous = kept.previous.into_iter();
+        self.previous = replaced
+            .into_iter()
+            .chain(previous.map(|(value, until)| (value, until.min(now + OVERLAP))))
+            .filter(|(_, until)| now < *until)
+            .take(MOST_PREVIOUS)
+            .collect();
+    }
+
+    /// Reads the file again if it changed; whether another token counts now. A file that is gone
+    /// changes nothing: who holds the token may go on.
+    fn look(&mut self, path: &Path, now: BootTime) -> bool {
         self.looked = now;
         self.previous.retain(|(_, until)| now < *until);
         let Ok(found) = fs::metadata(path) else {
-            return;
+            return false;
         };
         let stamp = Stamp::of(&found);
         if self.stamp == Some(stamp) {
-            return;
+            return false;
         }
         self.stamp = Some(stamp);
         let value = match read(path, rustix::process::geteuid().as_raw()) {
@@ -165,7 +222,7 @@ impl Known {
             .as_ref()
             .is_some_and(|value| self.current.as_ref() == Some(value))
         {
-            return;
+            return false;
         }
         if let Some(replaced) = self.current.take() {
             self.previous.insert(0, (replaced, now + OVERLAP));
@@ -175,6 +232,7 @@ impl Known {
             tracing::info!(path = %path.display(), "token read again");
         }
         self.current = value;
+        true
     }
 }
 

@@ -12,6 +12,7 @@ mod manager;
 mod outage;
 mod records;
 mod reloads;
+mod remembered;
 mod secrets;
 mod site;
 mod stopping;

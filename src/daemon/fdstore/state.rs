@@ -8,11 +8,15 @@
 //!    life left.
 //! 2. After a restart on the same boot, life is counted on the boot clock alone: a stepped wall
 //!    clock neither revives nor kills a set. On another boot it is counted on the wall clock.
-//! 3. Nothing here fails a start: what cannot be used is dropped and said in one sentence.
+//! 3. What is not a set or a login is good on the same boot only.
+//! 4. Nothing here fails a start: what cannot be used is dropped and said in one sentence.
+
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,13 +25,15 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::Logins;
+use super::{Besides, Logins};
 use crate::clock::BootTime;
 use crate::credentials::{CredentialSet, Keys};
+use crate::listener::token::KeptToken;
 use crate::name::Name;
 use crate::provider::upstream::WipedBuffer;
 use crate::refresh::state::{Moment, Resumed};
 use crate::secret::Secret;
+use tokens::TokenEntry;
 
 /// Grows when an older reader would misunderstand the text.
 const VERSION: u32 = 1;
@@ -101,6 +107,9 @@ pub(super) struct Document {
     /// it would pass through a buffer of the parser's that nobody wipes.
     #[serde(default)]
     logins: BTreeMap<String, Zeroizing<String>>,
+    /// By their files.
+    #[serde(default)]
+    tokens: BTreeMap<String, TokenEntry>,
 }
 
 /// Both clocks at one moment, in nanoseconds since boot and milliseconds since 1970.
@@ -136,7 +145,7 @@ struct Preamble {
 /// The text for these sets. The buffer wipes itself, each time it grows included.
 pub(super) fn encode<'a>(
     sets: impl Iterator<Item = Held<'a>>,
-    logins: &Logins,
+    besides: &Besides,
     keyring: &Keyring,
     sequence: u64,
     here: Here<'_>,
@@ -151,13 +160,12 @@ pub(super) fn encode<'a>(
         },
         keyring: keyring.clone(),
         sets: sets.map(|held| Entry::new(&held)).collect(),
-        logins: logins
+        logins: besides
+            .logins
             .iter()
-            .map(|(name, document)| {
-                let text = BASE64_STANDARD.encode((**document).as_ref());
-                (name.to_string(), Zeroizing::new(text))
-            })
+            .map(|(name, document)| (name.to_string(), base64((**document).as_ref())))
             .collect(),
+        tokens: tokens::write(&besides.tokens),
     };
     let mut text = WipedBuffer::with_capacity(4096);
     serde_json::to_writer(&mut text, &document)?;
@@ -189,12 +197,26 @@ impl Document {
     /// The documents that came through whole; what is in them is for the logins to judge.
     pub(super) fn logins(&self) -> Logins {
         let documents = self.logins.iter().filter_map(|(name, text)| {
-            let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.as_bytes()).ok()?);
+            let bytes = from_base64(text)?;
             let mut document = WipedBuffer::with_capacity(bytes.len());
             document.extend(&bytes);
             Some((name.parse().ok()?, Arc::new(document)))
         });
         documents.collect()
+    }
+
+    /// Tokens as they were known, if their times still mean anything.
+    pub(super) fn tokens(&self, here: Here<'_>) -> BTreeMap<PathBuf, KeptToken> {
+        if self.is_of(here) {
+            tokens::read(&self.tokens)
+        } else {
+            BTreeMap::new()
+        }
+    }
+
+    /// Whether it was written on this boot. A boot that has no name is no other one's equal.
+    fn is_of(&self, here: Here<'_>) -> bool {
+        self.boot_id == here.boot_id && !self.boot_id.is_empty()
     }
 
     /// The sets that may be served again: `fingerprint` tells what a role's is now, `None` that
@@ -205,11 +227,15 @@ impl Document {
         here: Here<'_>,
         notes: &mut Vec<String>,
     ) -> BTreeMap<Name, Resumed> {
-        let shift = match Shift::between(&self.boot_id, self.written_at, here) {
-            Ok(shift) => shift,
-            Err(sentence) => {
-                notes.push(sentence);
-                return BTreeMap::new();
+        let shift = if self.is_of(here) {
+            Shift(0)
+        } else {
+            match Shift::between(self.written_at, here) {
+                Ok(shift) => shift,
+                Err(sentence) => {
+                    notes.push(sentence);
+                    return BTreeMap::new();
+                }
             }
         };
         let mut restored = BTreeMap::new();
@@ -301,11 +327,8 @@ impl Entry {
 struct Shift(i128);
 
 impl Shift {
-    fn between(boot_id: &str, written_at: Clocks, here: Here<'_>) -> Result<Self, String> {
-        // A boot that has no name is no other one's equal.
-        if boot_id == here.boot_id && !boot_id.is_empty() {
-            return Ok(Self(0));
-        }
+    /// From another boot.
+    fn between(written_at: Clocks, here: Here<'_>) -> Result<Self, String> {
         let elapsed_ms = milliseconds(here.at.wall)
             .checked_sub(written_at.wall_ms)
             .ok_or("the machine was started anew and its clock set back: kept sets are dropped")?;
@@ -322,6 +345,14 @@ impl Shift {
             u64::try_from(shifted).unwrap_or(u64::MAX),
         ))
     }
+}
+
+fn base64(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(BASE64_STANDARD.encode(bytes))
+}
+
+fn from_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    Some(Zeroizing::new(BASE64_STANDARD.decode(text).ok()?))
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -26,7 +26,7 @@ fn configure(site: &Site) {
     site.configure(&text);
 }
 
-fn launch(site: &Site, manager: &Manager) -> Daemon {
+pub(super) fn launch(site: &Site, manager: &Manager) -> Daemon {
     site.launch_as(|command| {
         command
             .env("NOTIFY_SOCKET", &manager.socket)
@@ -35,7 +35,7 @@ fn launch(site: &Site, manager: &Manager) -> Daemon {
 }
 
 /// As the manager starts the next process: with what it kept as descriptor 3.
-fn relaunch(site: &Site, manager: &Manager) -> Daemon {
+pub(super) fn relaunch(site: &Site, manager: &Manager) -> Daemon {
     let (name, path) = manager.hand_over_state();
     site.launch_as(|command| {
         let program = command.get_program().to_owned();
