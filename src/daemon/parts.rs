@@ -134,12 +134,13 @@ impl Daemon {
         tokens.restore(state.tokens(keeper.here()));
         let roles = Roles::new(store, shared, &config);
         let fingerprint = |name: &str| config.roles.get(name).map(|it| it.fingerprint.clone());
+        let clocks = state.clocks(keeper.here());
         let restored = state.restore(fingerprint, keeper.here(), &mut notes);
         for note in notes {
             warn!("{note}");
         }
         let resumed_roles = restored.len();
-        roles.restore(restored);
+        roles.restore(restored, clocks);
         let surfaces = Surfaces::new(&mut sockets);
         let plane = DataPlane::start(Arc::new(context), sockets).map_err(internal)?;
         let waits_for = config

@@ -113,6 +113,11 @@ impl Keeper {
     /// Returns when the manager holds what the roles hold, and nothing besides. Whether it does.
     pub(in crate::daemon) async fn flush(&self, roles: &Roles) -> bool {
         let mut inner = self.inner.lock().await;
+        let besides = Besides {
+            logins: self.shelf.documents(),
+            tokens: self.tokens.kept(),
+            clocks: roles.learned_clocks(),
+        };
         let roles = roles.all();
         let now = self.clock.boot();
         let views: Vec<_> = roles
@@ -130,10 +135,7 @@ impl Keeper {
                     SetSummary::of(&managed.config.name, &managed.config.fingerprint, held)
                 })
                 .collect(),
-            besides: Besides {
-                logins: self.shelf.documents(),
-                tokens: self.tokens.kept(),
-            },
+            besides,
         };
         if inner.stored.as_ref() == Some(&summary) {
             return true;

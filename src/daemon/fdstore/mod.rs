@@ -24,6 +24,7 @@ use crate::daemon::notify::ServiceManager;
 use crate::listener::KeepSockets;
 use crate::listener::token::KeptToken;
 use crate::name::Name;
+use crate::provider::endpoint_clock::Learned;
 use crate::provider::upstream::WipedBuffer;
 use crate::refresh::state::Resumed;
 pub use keeper::Keeper;
@@ -159,12 +160,15 @@ pub type Logins = BTreeMap<Name, Arc<WipedBuffer>>;
 pub struct Besides {
     pub logins: Logins,
     pub tokens: BTreeMap<PathBuf, KeptToken>,
+    /// By the endpoints' hosts.
+    pub clocks: BTreeMap<String, Learned>,
 }
 
 /// A changed document is another one.
 impl PartialEq for Besides {
     fn eq(&self, other: &Self) -> bool {
         self.tokens == other.tokens
+            && self.clocks == other.clocks
             && self.logins.len() == other.logins.len()
             && self.logins.iter().all(|(name, document)| {
                 let known = other.logins.get(name.as_str());
@@ -188,6 +192,13 @@ impl Left {
     pub fn tokens(&self, here: Here<'_>) -> BTreeMap<PathBuf, KeptToken> {
         let document = self.0.as_ref();
         document.map_or_else(BTreeMap::new, |document| document.tokens(here))
+    }
+
+    /// What was learned about the clocks of endpoints, if that was on this boot.
+    #[must_use]
+    pub fn clocks(&self, here: Here<'_>) -> BTreeMap<String, Learned> {
+        let document = self.0.as_ref();
+        document.map_or_else(BTreeMap::new, |document| document.clocks(here))
     }
 
     /// The sets that may be served at once. `fingerprint` tells what a configured role's is.

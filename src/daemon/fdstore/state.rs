@@ -11,6 +11,8 @@
 //! 3. What is not a set or a login is good on the same boot only.
 //! 4. Nothing here fails a start: what cannot be used is dropped and said in one sentence.
 
+mod clocks;
+mod times;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -26,13 +28,15 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{Besides, Logins};
-use crate::clock::BootTime;
 use crate::credentials::{CredentialSet, Keys};
 use crate::listener::token::KeptToken;
 use crate::name::Name;
+use crate::provider::endpoint_clock::Learned;
 use crate::provider::upstream::WipedBuffer;
 use crate::refresh::state::{Moment, Resumed};
 use crate::secret::Secret;
+use clocks::ClockEntry;
+use times::{Clocks, Shift, milliseconds, nanoseconds, wall_time};
 use tokens::TokenEntry;
 
 /// Grows when an older reader would misunderstand the text.
@@ -110,13 +114,9 @@ pub(super) struct Document {
     /// By their files.
     #[serde(default)]
     tokens: BTreeMap<String, TokenEntry>,
-}
-
-/// Both clocks at one moment, in nanoseconds since boot and milliseconds since 1970.
-#[derive(Clone, Copy, Deserialize, Serialize)]
-struct Clocks {
-    boot_ns: u64,
-    wall_ms: u64,
+    /// By the endpoints' hosts.
+    #[serde(default)]
+    clocks: BTreeMap<String, ClockEntry>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -166,6 +166,11 @@ pub(super) fn encode<'a>(
             .map(|(name, document)| (name.to_string(), base64((**document).as_ref())))
             .collect(),
         tokens: tokens::write(&besides.tokens),
+        clocks: besides
+            .clocks
+            .iter()
+            .map(|(endpoint, learned)| (endpoint.clone(), ClockEntry::new(*learned)))
+            .collect(),
     };
     let mut text = WipedBuffer::with_capacity(4096);
     serde_json::to_writer(&mut text, &document)?;
@@ -212,6 +217,14 @@ impl Document {
         } else {
             BTreeMap::new()
         }
+    }
+
+    /// What was learned about endpoints' clocks, if that was on this boot.
+    pub(super) fn clocks(&self, here: Here<'_>) -> BTreeMap<String, Learned> {
+        let clocks = self.clocks.iter().filter(|_| self.is_of(here));
+        clocks
+            .map(|(endpoint, entry)| (endpoint.clone(), entry.learned()))
+            .collect()
     }
 
     /// Whether it was written on this boot. A boot that has no name is no other one's equal.
@@ -322,54 +335,12 @@ impl Entry {
     }
 }
 
-/// What to add to a boot time as written to get the same moment on this boot's clock.
-#[derive(Clone, Copy)]
-struct Shift(i128);
-
-impl Shift {
-    /// From another boot.
-    fn between(written_at: Clocks, here: Here<'_>) -> Result<Self, String> {
-        let elapsed_ms = milliseconds(here.at.wall)
-            .checked_sub(written_at.wall_ms)
-            .ok_or("the machine was started anew and its clock set back: kept sets are dropped")?;
-        let now_ns = i128::from(nanoseconds(here.at.now.since_boot()));
-        let written_ns = now_ns - i128::from(elapsed_ms) * 1_000_000;
-        Ok(Self(written_ns - i128::from(written_at.boot_ns)))
-    }
-
-    /// A moment before this boot becomes the boot itself: the set only looks younger than it is,
-    /// its end stays.
-    fn apply(self, boot_ns: u64) -> BootTime {
-        let shifted = (i128::from(boot_ns) + self.0).max(0);
-        BootTime::new(Duration::from_nanos(
-            u64::try_from(shifted).unwrap_or(u64::MAX),
-        ))
-    }
-}
-
 fn base64(bytes: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(BASE64_STANDARD.encode(bytes))
 }
 
 fn from_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(Zeroizing::new(BASE64_STANDARD.decode(text).ok()?))
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn milliseconds(time: SystemTime) -> u64 {
-    let since_epoch = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn wall_time(since_epoch_ms: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH
-        .checked_add(Duration::from_millis(since_epoch_ms))
-        .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
+use crate::clock::BootTime;
+
 const CANARY: &str = "canary-secret";
 
 fn boot(seconds: u64) -> BootTime {
@@ -260,6 +262,30 @@ fn tokens_come_back_on_the_same_boot_only() {
     let (before, _) = text.split_once(",\"tokens\"").unwrap();
     let before = decode(format!("{before}}}").as_bytes()).unwrap();
     assert!(before.tokens(here("one", 1061, 61)).is_empty());
+    assert!(before.clocks(here("one", 1061, 61)).is_empty());
+}
+
+#[test]
+fn learned_clocks_come_back_on_the_same_boot_only() {
+    let learned = Learned {
+        ahead: -3600,
+        wall_at_boot: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+    };
+    let besides = Besides {
+        clocks: BTreeMap::from([("sts.example".to_owned(), learned)]),
+        ..Besides::default()
+    };
+    let text = encode(
+        [].into_iter(),
+        &besides,
+        &keyring(),
+        1,
+        here("one", 1060, 60),
+    )
+    .unwrap();
+    let document = decode(text.as_ref()).unwrap();
+    assert_eq!(document.clocks(here("one", 2000, 90)), besides.clocks);
+    assert!(document.clocks(here("two", 2000, 90)).is_empty());
 }
 
 #[test]

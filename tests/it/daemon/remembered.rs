@@ -104,3 +104,35 @@ async fn a_replaced_token_keeps_its_ten_minutes_over_restarts() {
     }
     drop(daemon);
 }
+
+#[tokio::test]
+async fn a_learned_clock_is_signed_for_after_a_restart_and_still_mends_itself() {
+    let site = Site::new();
+    site.configure(&[base(), assumed("app", "ops", "app", "")].concat());
+    site.cloud.state.set_clock_offset(3_600);
+    let manager = Manager::start(site.dir());
+    let daemon = launch(&site, &manager);
+    manager.told("READY=1", 0).await;
+    site.role_becomes("app", "fresh", "idle").await;
+    let refused = || {
+        let outcomes = site.cloud.state.calls().by_outcome;
+        let refusals = outcomes.get("AuthFailure.SignatureExpire");
+        refusals.copied().unwrap_or(0)
+    };
+    assert_eq!(refused(), 1, "learned");
+    eventually("it is kept", SOON, async || {
+        let clocks = kept(&manager)["clocks"].clone();
+        (clocks.as_object()?.values().next()?["ahead_secs"].as_i64()? > 3_590).then_some(())
+    })
+    .await;
+
+    let _daemon = crash(&site, &manager, daemon).await;
+    site.says(&["refresh", "app"], 0).await;
+    assert_eq!(refused(), 1, "known from before");
+
+    site.cloud.state.set_clock_offset(0);
+    // At most once in 10 s by hand; forgetting asks at once.
+    site.says(&["forget", "app"], 0).await;
+    site.role_becomes("app", "fresh", "idle").await;
+    assert_eq!(refused(), 2, "learned anew");
+}

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{base64, from_base64, nanoseconds};
+use super::times::nanoseconds;
+use super::{base64, from_base64};
 use crate::clock::BootTime;
 use crate::listener::token::KeptToken;
 
