@@ -12,6 +12,7 @@ use super::budget::Budget;
 use super::budgets::Budgets;
 use super::endpoint_clock::{EndpointClock, Learned};
 use super::identity_center::{AfterRefusal, HoldsSession, Session};
+use super::key_pair::KeyPair;
 use super::meter::Meter;
 use super::secrets::{SecretRef, SecretSource};
 use super::signer::Signer;
@@ -178,10 +179,10 @@ impl BuildContext {
                     .get(name)
                     .cloned()
                     .expect("a valid configuration defines every key that a role names");
+                let (id, secret) = (self.secret(&key.id), self.secret(&key.secret));
                 Signer::Key {
                     name: name.clone(),
-                    id: self.secret(&key.id),
-                    secret: self.secret(&key.secret),
+                    pair: Arc::new(KeyPair::new(id, secret, self.clock())),
                 }
             }
             Source::Role(name) => {
