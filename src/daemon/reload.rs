@@ -35,6 +35,7 @@ impl Daemon {
         self.logins.apply(&new);
         self.roles.apply(&new).await;
         self.sinks.apply(&new, &self.roles);
+        self.tokens.retain(&new.token_files());
         let listeners = new.listeners.values().cloned().collect();
         if let Err(ended) = self.plane.apply(listeners).await {
             error!(%ended, "the listeners stay as they were"); // the supervisor ends us

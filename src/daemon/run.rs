@@ -102,6 +102,7 @@ impl Daemon {
         // Roles first: whoever waits in an inherited socket must find the roles and what they
         // held before.
         daemon.roles.apply(&config).await;
+        daemon.tokens.retain(&config.token_files());
         daemon.open_listeners(&config).await?;
         daemon.sinks.apply(&config, &daemon.roles);
         daemon.surfaces.open(behind(&daemon), &config).await;
@@ -252,7 +253,7 @@ fn behind(daemon: &Arc<Daemon>) -> Behind {
         operators: Arc::clone(&daemon.operators),
         metrics: Arc::clone(&daemon.metrics),
         health: Arc::clone(&daemon.health),
-        clock: Arc::clone(&daemon.clock),
+        tokens: Arc::clone(&daemon.tokens),
         audit: Arc::clone(&daemon.audit),
         config_file: daemon.config_file.clone(),
     }

@@ -11,6 +11,7 @@ pub mod endpoint_clock;
 pub mod error;
 pub mod huawei;
 pub mod identity_center;
+pub mod key_pair;
 pub mod meter;
 pub mod program;
 pub mod session;
@@ -67,7 +68,7 @@ pub trait Provider: Debug + Send + Sync + 'static {
         true
     }
 
-    /// Reads again what the attempt signs with or presents. Whether that is another one now, so
+    /// Reads again what the attempt signs with or presents, and uses what is there. Whether that is another one now, so
     /// that one more try is worth while; always so where each attempt gets a new one by itself.
     /// Refreshing a source *role* is the refresher's part.
     fn reread_source(&self) -> bool {

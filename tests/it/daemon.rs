@@ -13,6 +13,7 @@ mod notified;
 mod outage;
 mod records;
 mod reloads;
+mod remembered;
 mod secrets;
 mod site;
 mod stopping;

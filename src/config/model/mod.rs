@@ -9,9 +9,9 @@ mod login;
 mod provider;
 mod sink;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::credentials::Cloud;
@@ -47,6 +47,17 @@ pub struct Config {
     pub listeners: BTreeMap<Name, Listener>,
     pub sinks: BTreeMap<Name, Sink>,
     pub limits: Limits,
+}
+
+impl Config {
+    /// The token files of listeners and of the metrics address.
+    #[must_use]
+    pub fn token_files(&self) -> BTreeSet<&Path> {
+        let listeners = self.listeners.values().map(|listener| &listener.token);
+        let metrics = self.metrics.iter().map(|metrics| &metrics.token);
+        let named = listeners.chain(metrics).flatten();
+        named.map(PathBuf::as_path).collect()
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -37,6 +37,49 @@ async fn a_cold_request_is_held_and_then_told_to_come_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_instance_profile_waits_for_a_cold_role_as_its_credentials_do() {
+    let bench = Arc::new(Bench::new());
+    let mut config = listener("t", any_port());
+    config.imds_v1 = true;
+    config.roles = vec!["cold".parse().unwrap()];
+    let bound = "127.0.0.1:9470".parse().unwrap();
+    bench
+        .live
+        .rules
+        .store(Arc::new(Rules::new(&config, Some(bound), None)));
+    let role = bench.context.store.role("cold").unwrap();
+    let paths = ["iam/info", "iam/security-credentials/cold"]
+        .map(|path| format!("/latest/meta-data/{path}"));
+    for path in &paths {
+        let started = Instant::now();
+        let answer = bench.get(path).await;
+        assert_eq!(started.elapsed(), Duration::from_millis(300), "{path}");
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("retry-after: "), "{answer}");
+        tokio::time::timeout(Duration::from_millis(10), role.demand.notified())
+            .await
+            .expect("it asks for an attempt");
+    }
+    publish_nothing(&bench.context.store, "cold", Refresh::Failing);
+    for path in &paths {
+        let started = Instant::now();
+        assert!(bench.get(path).await.starts_with("HTTP/1.1 503 "), "{path}");
+        assert_eq!(started.elapsed(), Duration::ZERO, "{path}");
+    }
+    publish_nothing(&bench.context.store, "cold", Refresh::Retrying);
+    let waiting = paths.map(|path| {
+        let bench = Arc::clone(&bench);
+        tokio::spawn(async move { bench.get(&path).await })
+    });
+    sleep(Duration::from_millis(200)).await;
+    bench.publish("cold", Duration::from_hours(1));
+    for answer in waiting {
+        let answer = answer.await.unwrap();
+        assert!(answer.contains("\"Success\""), "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_fetch_releases_every_waiter() {
     let bench = Arc::new(Bench::new());
     let role = bench.context.store.role("cold").unwrap();

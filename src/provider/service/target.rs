@@ -155,11 +155,8 @@ impl Target<'_> {
     ) -> ProviderError {
         let answer = &received.answer;
         let its_now = dialect.time_told(refusal, answer.date);
-        let ahead_seconds = its_now.map(|its_now| {
-            self.endpoint
-                .clock
-                .learn(its_now, self.service.clock.wall())
-        });
+        let ahead_seconds =
+            its_now.map(|its_now| self.endpoint.clock.learn(its_now, &*self.service.clock));
         let circumstances = Circumstances {
             status: answer.status,
             retry_after: answer.retry_after,

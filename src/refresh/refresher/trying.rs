@@ -30,6 +30,10 @@ impl Refresher {
     /// ends it, and another configuration has it made anew.
     pub(super) async fn attempt(&mut self) {
         let mut asking = std::mem::take(&mut self.asking);
+        if !asking.is_empty() {
+            // Whoever asks means the files as they are now.
+            self.settings.provider.reread_source();
+        }
         self.state.attempt_started(self.moment());
         // A task of its own, so that a bug in one cloud's parser costs an attempt, not the role.
         let mut running = AbortOnDropHandle::new(tokio::spawn(
@@ -139,6 +143,10 @@ impl Refresher {
             Some(source) if is_the_sources => Some(Standing::of(source, &*self.shared.clock)),
             Some(_) | None => None,
         };
+        if error.class == Class::Final {
+            // Refused, a key is not held on to: whatever the files hold comes next.
+            self.settings.provider.reread_source();
+        }
         self.waits_for_source = standing;
         let with_source = standing.map(Standing::of_dependent);
         let pause = self.state.failed(error, with_source, draw, at);

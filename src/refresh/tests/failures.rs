@@ -260,6 +260,24 @@ async fn the_shortest_sessions_are_paused_between_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_refused_or_is_asked_by_hand_signs_with_the_files_as_they_are() {
+    let (transient, refused) = (Fail(Class::Transient), Fail(Class::Final));
+    let running = start([Give("AK1", HOUR), Give("AK2", HOUR), transient, refused]);
+    let rereads = || *running.script.rereads.lock().unwrap();
+    pass(SECOND).await;
+    assert_eq!(rereads(), 0);
+    let reply = running.handle.refresh().await;
+    assert!(matches!(reply, RefreshReply::Refreshed { .. }), "{reply:?}");
+    assert_eq!(rereads(), 1, "somebody asked");
+    pass(10 * MINUTE + SECOND).await;
+    assert_eq!(
+        (running.ended("transient"), running.ended("refused")),
+        (1, 1)
+    );
+    assert_eq!(rereads(), 2, "refused, not cut off");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_stays_stale_is_somebodys_business() {
     let running = start([Fail(Class::StaleSource)]);
     *running.script.rereads_differ.lock().unwrap() = false;

@@ -8,6 +8,7 @@ use credvend::admin::metrics_server::{Shown, serve};
 use credvend::admin::{Denials, MetricsAccess};
 use credvend::clock::SystemClock;
 use credvend::config::model::{Allow, Metrics as MetricsSettings, Principals};
+use credvend::listener::token::Tokens;
 use credvend::observe::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -33,7 +34,8 @@ async fn start_metrics(
         allow_remote: address.ip().is_unspecified(),
     };
     let denials = Denials::of_metrics(Arc::clone(&metrics), audit());
-    let access = MetricsAccess::new(&settings, Arc::new(SystemClock), denials).unwrap();
+    let tokens = Tokens::new(Arc::new(SystemClock), Arc::default());
+    let access = MetricsAccess::new(&settings, &tokens, denials).unwrap();
     let operations = Arc::new(FakeOperations {
         status: healthy(),
         ..FakeOperations::default()

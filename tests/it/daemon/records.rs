@@ -2,6 +2,7 @@
 
 use rustix::process::{Signal, geteuid};
 use serde_json::Value;
+use tokio::net::UnixStream;
 
 use super::site::{Daemon, SOON, Site, assumed, base, eventually, socket};
 
@@ -114,6 +115,29 @@ async fn every_hand_out_denial_and_operation_is_an_event_with_its_user() {
         assert_eq!(event["result"], "done", "{event}");
     }
     assert_eq!(events(&daemon, "reload").len(), 2, "the signal's, too");
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_an_event_with_its_user() {
+    let site = Site::new();
+    configured(&site);
+    let daemon = site.start().await;
+    let mut held = Vec::new();
+    for _ in 0..256 {
+        held.push(UnixStream::connect(site.path("app.sock")).await.unwrap());
+    }
+    let closed = site.try_get("app", "/v1/roles").await;
+    assert!(closed.is_none(), "{closed:?}");
+    let event = eventually("the denial is an event", SOON, async || {
+        let denied = events(&daemon, "denied").into_iter();
+        denied.into_iter().find(|event| event["reason"] == "limit")
+    })
+    .await;
+    assert_eq!(event["listener"], "app");
+    assert_eq!(event["uid"], geteuid().as_raw());
+    assert_eq!(event["pid"], std::process::id());
+    let sample = "credvend_denied_total{listener=\"app\",reason=\"limit\"}";
+    assert_eq!(site.metric(sample).await, Some(1.0));
 }
 
 #[tokio::test]

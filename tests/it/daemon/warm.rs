@@ -35,7 +35,7 @@ pub(super) fn launch(site: &Site, manager: &Manager) -> Daemon {
 }
 
 /// As the manager starts the next process: with what it kept as descriptor 3.
-fn relaunch(site: &Site, manager: &Manager) -> Daemon {
+pub(super) fn relaunch(site: &Site, manager: &Manager) -> Daemon {
     let (name, path) = manager.hand_over_state();
     site.launch_as(|command| {
         let program = command.get_program().to_owned();

@@ -272,19 +272,28 @@ async fn a_source_role_that_holds_nothing_is_waited_for_without_a_call() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_is_used_at_the_next_attempt_and_a_missing_one_is_named() {
+async fn a_rotated_key_is_used_once_both_halves_are_there_and_a_missing_one_is_named() {
     let cloud = Cloud::start(vec![Reply::ok(minted())]).await;
     let setup = Setup::new();
     let provider = setup.assume_role(&cloud.url());
     obtain(&provider).await;
     setup.write("id", "AKIDrotated-key");
     obtain(&provider).await;
-    let used = |at: usize| {
-        let received = cloud.received();
-        received[at].header("authorization").unwrap().to_owned()
-    };
-    assert!(used(0).contains("Credential=AKIDlonglived/"));
-    assert!(used(1).contains("Credential=AKIDrotated-key/"));
+    let rotated = format!("{CANARY}-rotated");
+    setup.write("secret", &rotated);
+    obtain(&provider).await;
+    setup.write("id", "AKIDmended-key");
+    assert!(provider.reread_source(), "somebody says that this is all");
+    obtain(&provider).await;
+    let former = format!("{CANARY}-secret");
+    for (at, id, secret) in [
+        (0, "AKIDlonglived", &former),
+        (1, "AKIDlonglived", &former),
+        (2, "AKIDrotated-key", &rotated),
+        (3, "AKIDmended-key", &rotated),
+    ] {
+        is_signed_by(&cloud.received()[at], &cloud.host(), id, secret);
+    }
 
     let file = setup.folder.path().join("secret");
     assert!(provider.watched_files().contains(&file));
@@ -296,7 +305,7 @@ async fn a_rotated_key_is_used_at_the_next_attempt_and_a_missing_one_is_named() 
         report.starts_with("the secret of key `ops` cannot be read: cannot read `file:"),
         "{report}"
     );
-    assert_eq!(cloud.received().len(), 2);
+    assert_eq!(cloud.received().len(), 4);
 }
 
 #[tokio::test]
