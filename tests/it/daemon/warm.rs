@@ -48,6 +48,7 @@ fn relaunch(site: &Site, manager: &Manager) -> Daemon {
             .env("LISTEN_FDNAMES", name)
             .env("NOTIFY_SOCKET", &manager.socket)
             .env("CREDVEND_CONFIG", site.config())
+            .env("RUNTIME_DIRECTORY", site.dir())
             .env_remove("JOURNAL_STREAM")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -373,6 +374,7 @@ async fn a_state_nobody_wrote_is_named_and_ignored() {
             .env("LISTEN_FDS", "2")
             .env("LISTEN_FDNAMES", "state@7:something")
             .env("CREDVEND_CONFIG", site.config())
+            .env("RUNTIME_DIRECTORY", site.dir())
             .env_remove("NOTIFY_SOCKET")
             .env_remove("JOURNAL_STREAM")
             .stderr(fs::File::create(site.path("log")).unwrap());

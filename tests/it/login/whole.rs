@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::setup::World;
-use crate::support::{credvend, run};
+use crate::support::{RUNTIME_DIRECTORY, credvend, run};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -50,6 +50,7 @@ fn start(config: &str, arguments: &[&str], output: &std::path::Path) -> Ours {
         .args(["--config", config])
         .args(arguments)
         .env_remove("CREDVEND_CONFIG")
+        .env("RUNTIME_DIRECTORY", RUNTIME_DIRECTORY)
         .stdin(Stdio::null())
         .stdout(file.try_clone().unwrap())
         .stderr(file)
