@@ -353,3 +353,17 @@ async fn admin_and_metrics_move_with_a_reload() {
     assert_eq!(role_of(&status, "app")["held"], "fresh");
     drop(daemon);
 }
+
+#[tokio::test]
+async fn a_default_that_is_written_out_changes_nothing() {
+    let site = Site::new();
+    site.configure(&two());
+    let _daemon = site.start().await;
+    let mut open = kept_open(&site, "app").await;
+    let admin = "/admin.sock\"\n";
+    let written = two().replace(admin, &format!("{admin}mode = \"0600\"\n"));
+    site.configure(&format!("{written}mode = \"0600\"\n"));
+    let text = site.says(&["reload"], 0).await;
+    assert_eq!(text, "nothing changed\n");
+    ask_again(&mut open).await.expect("still open");
+}
