@@ -166,8 +166,22 @@ async fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart(
     })
     .await;
 
+    let kept = world.state_directory().join("login-corp.json");
+    assert!(kept.exists());
     let out = run(&mut credvend(&["--config", config, "logout", "corp"]));
     assert_eq!(out.code, Some(0), "{out:?}");
+    assert!(!kept.exists(), "nothing is left of it");
+    until("all that they need somebody", || {
+        let status = status(config)?;
+        let roles = status["roles"].as_array().cloned().unwrap();
+        roles
+            .iter()
+            .all(|role| role["refresh"] == "needs-login")
+            .then_some(())
+    })
+    .await;
+    let check = run(&mut credvend(&["--config", config, "status", "--check"]));
+    assert_eq!(check.code, Some(69), "{check:?}");
     assert_eq!(status(config).unwrap()["logins"][0]["state"], "needs-login");
     assert_eq!(roles_fresh(config), 5, "what is held is served on");
     let get = run(&mut credvend(&["--config", config, "get", "c-read"]));
