@@ -126,7 +126,10 @@ impl Refresher {
                 .state
                 .set()
                 .map(|set| shortened(&set.keys.access_key_id)),
-            expires_in_secs = self.state.remaining(at.now).map(|life| life.as_secs()),
+            expires_in_secs = self
+                .state
+                .shown_remaining(at.now)
+                .map(|life| life.as_secs()),
             refresh_in_secs,
             took_ms,
             "credentials refreshed"
@@ -152,7 +155,10 @@ impl Refresher {
             request_id = error.request_id,
             failures = self.state.failures(),
             retry_in_secs = pause.as_secs_f64(),
-            held_for_secs = self.state.remaining(at.now).map(|life| life.as_secs()),
+            held_for_secs = self
+                .state
+                .shown_remaining(at.now)
+                .map(|life| life.as_secs()),
             "refresh failed"
         );
         RefreshReply::Failed(message)
