@@ -29,6 +29,9 @@ pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
         sinks_of_another_cloud(sink, config, findings);
         files::open_sink(sink, findings);
     }
+    for login in config.logins.values() {
+        files::open_profile(login, findings);
+    }
     budgets::all(config, findings);
 }
 

@@ -16,7 +16,7 @@ use crate::provider::budgets::Budgets;
 use crate::provider::endpoint_clock::Learned;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
 use crate::refresh::state::Resumed;
-use crate::refresh::{Handle, Refresher, Settings, Shared};
+use crate::refresh::{Handle, Refresher, Settings, Shared, SignedIn};
 use crate::schedule::Tuning;
 use crate::stamp::Stamp;
 use crate::store::{Refresh, Role, Store};
@@ -167,10 +167,10 @@ impl Roles {
     }
 
     /// The session of a login changed: its roles try again, within their budgets.
-    pub(super) async fn login_changed(&self, login: &Name) {
+    pub(super) async fn login_changed(&self, login: &Name, signed_in: SignedIn) {
         for managed in self.all() {
             if managed.config.provider.login() == Some(login) {
-                managed.handle.session_changed().await;
+                managed.handle.session_changed(signed_in).await;
             }
         }
     }

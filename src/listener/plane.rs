@@ -144,7 +144,11 @@ impl Plane {
         for name in known {
             let new = desired.get(&name);
             let is_over = self.listeners.get(&name).is_some_and(|running| {
-                new.is_none_or(|new| change(&running.config, new) == Change::Socket)
+                new.is_none_or(|new| {
+                    let written = |it: &Listener| it.access.mode_is_set;
+                    change(&running.config, new) == Change::Socket
+                        || (written(&running.config) != written(new) && !self.inherited.fits(new))
+                })
             });
             if is_over {
                 self.remove(&name, new).await;

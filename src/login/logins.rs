@@ -108,6 +108,13 @@ impl Logins {
         self.tick();
     }
 
+    /// Resolves when what was begun is done: a refresh token that was used up must bring its session.
+    pub async fn settled(&self) {
+        for (_, login) in self.all() {
+            login.settled_down().await;
+        }
+    }
+
     fn shared(&self, config: &Config) -> Shared {
         let fresh = || Arc::new(Budgets::new(Arc::clone(&self.clock), config.limits.clone()));
         let budgets = self.budgets.get_or_init(fresh);

@@ -135,6 +135,14 @@ impl State {
             .map(|set| set.remaining(now))
     }
 
+    /// Shown life left; `None` if nothing valid is held.
+    #[must_use]
+    pub fn shown_remaining(&self, now: BootTime) -> Option<Duration> {
+        let current = self.current.as_ref()?;
+        let is_valid = current.set.is_valid(now);
+        is_valid.then(|| current.snapshot.shown_remaining(now))
+    }
+
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation

@@ -1,5 +1,6 @@
 //! Signing in to both clouds' Identity Centers, against the emulator's portals.
 
+mod ahead;
 mod faults;
 mod huawei;
 mod life;

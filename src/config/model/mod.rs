@@ -86,8 +86,9 @@ pub struct Admin {
     pub operators: Principals,
 }
 
-/// Mode and ownership of a Unix socket or file that we create.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Mode and ownership of a Unix socket or file that we create. Two are equal if they give the same
+/// file: a default that is written out is no change.
+#[derive(Clone, Debug)]
 pub struct SocketAccess {
     /// Permission bits, e.g. `0o660`.
     pub mode: u32,
@@ -97,6 +98,15 @@ pub struct SocketAccess {
     pub owner: Option<u32>,
     pub group: Option<u32>,
 }
+
+impl PartialEq for SocketAccess {
+    fn eq(&self, other: &Self) -> bool {
+        let effective = |it: &Self| (it.mode, it.owner, it.group);
+        effective(self) == effective(other)
+    }
+}
+
+impl Eq for SocketAccess {}
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Metrics {

@@ -1,5 +1,7 @@
 //! What is legal but unwise, and what is to be blamed for it.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::{BASE, config, host, read_on};
 use crate::config::model::Allow;
 
@@ -122,4 +124,27 @@ fn metrics_without_allow_are_for_any_local_peer() {
     };
     assert_eq!(metrics(""), Allow::AnyLocal);
     assert_ne!(metrics("allow = {}\n"), Allow::AnyLocal);
+}
+
+#[test]
+fn an_adopted_profile_that_others_can_read_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("default.credential");
+    let text = format!(
+        "{BASE}[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\n\
+         adopt-tccli-profile = \"{}\"\n",
+        path.display()
+    );
+    assert_eq!(warnings(&text), [""; 0], "not there yet");
+    for (mode, told) in [(0o600, 0), (0o640, 0), (0o644, 1), (0o660, 1)] {
+        std::fs::write(&path, "{}").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let warnings = warnings(&text);
+        assert_eq!(warnings.len(), told, "{mode:o}: {warnings:#?}");
+        assert!(
+            warnings
+                .iter()
+                .all(|it| it.contains(&format!("its mode is {mode:04o}")))
+        );
+    }
 }

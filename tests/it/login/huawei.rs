@@ -352,3 +352,32 @@ async fn the_first_words_for_not_yet_are_logged_once_without_secrets() {
     assert_eq!(log.matches("not approved yet").count(), 1, "{log}");
     assert!(log.contains("authorization_pending"), "{log}");
 }
+
+fn sessions(world: &World) -> usize {
+    let now = credvend::clock::Clock::boot(&credvend::clock::SystemClock);
+    world.cloud.state.with_portal(|portal| portal.sessions(now))
+}
+
+/// Waits until that is so.
+pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not in time: {what}");
+}
+
+#[tokio::test]
+async fn signing_in_again_ends_the_session_before() {
+    let world = World::start();
+    let parts = world.parts(&world.huawei(""));
+    world.sign_in(&parts).await;
+    parts.obtain("a-read").await.unwrap();
+    assert_eq!(sessions(&world), 1);
+    world.sign_in(&parts).await;
+    until("the session before is over", || sessions(&world) == 1).await;
+    parts.obtain("a-admin").await.unwrap();
+    assert_eq!(parts.corp().overview().state, "signed-in");
+}

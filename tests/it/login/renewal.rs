@@ -58,7 +58,7 @@ async fn renewable(world: &World) -> Parts {
     parts
 }
 
-fn renewals(world: &World) -> usize {
+pub(super) fn renewals(world: &World) -> usize {
     let calls = world.cloud.state.calls().recent;
     calls.iter().filter(|it| it.action == "CreateToken").count()
 }
