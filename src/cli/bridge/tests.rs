@@ -2,6 +2,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::thread::{self, JoinHandle};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::*;
 
 fn bridge(socket: &Path, token: Option<&Path>) -> Bridge {
@@ -43,7 +45,11 @@ fn requests_are_judged_as_a_listener_would() {
             "/aws/container/app",
         ),
     ] {
-        assert_eq!(bridge.admit(&parts(head)).as_deref(), Ok(path), "{head}");
+        assert_eq!(
+            bridge.admit(&parts(head), false).as_deref(),
+            Ok(path),
+            "{head}"
+        );
     }
     for (head, refused) in [
         (
@@ -63,7 +69,7 @@ fn requests_are_judged_as_a_listener_would() {
             Refused::WrongToken,
         ),
     ] {
-        assert_eq!(bridge.admit(&parts(head)), Err(refused), "{head}");
+        assert_eq!(bridge.admit(&parts(head), false), Err(refused), "{head}");
     }
 }
 
@@ -71,7 +77,7 @@ fn requests_are_judged_as_a_listener_would() {
 fn without_a_token_no_container_path_is_open() {
     let bridge = bridge(Path::new("/nowhere"), None);
     let head = "GET /aws/container/app\nHost: localhost\nAuthorization: ";
-    assert_eq!(bridge.admit(&parts(head)), Err(Refused::NoToken));
+    assert_eq!(bridge.admit(&parts(head), false), Err(Refused::NoToken));
 }
 
 /// Answers one connection, or cuts it off after the head.
@@ -116,6 +122,7 @@ async fn a_daemon_that_is_restarted_meanwhile_is_found_again() {
     let answer = passed_on(answer.unwrap());
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.headers()[header::ETAG], "\"1\"");
+    assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
     let head = head.to_lowercase();
     assert!(head.contains("if-none-match: x"), "{head}");
     assert!(
@@ -176,4 +183,52 @@ async fn refusals_have_the_shape_that_the_client_knows() {
     }
     let with_token = parts("GET /latest/api/token\nx-aliyun-ecs-metadata-token: x");
     assert_eq!(meant(&with_token), Protocol::Alibaba);
+}
+
+/// A bridge at work on a port of its own.
+async fn started(bridge: Bridge) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (open, ending) = (TaskTracker::new(), CancellationToken::new());
+        accept(&listener, &Arc::new(bridge), &open, &ending).await;
+    });
+    address
+}
+
+/// What is answered until the bridge closes, which it must do by itself.
+async fn whole_answer(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(Duration::from_secs(5), stream.read_to_string(&mut answer))
+        .await
+        .expect("closed")
+        .unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_as_listeners_do() {
+    let address = started(bridge(Path::new("/nowhere"), None)).await;
+    let head = |lines: &str| format!("GET /v1/roles HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n");
+    let length = "Content-Length: 1\r\n";
+    for (request, status) in [
+        ("GET /v1/roles\r\n\r\n".to_owned(), 400),
+        (head(&length.repeat(2)), 400),
+        (head("Transfer-Encoding: chunked\r\n"), 400),
+        (head("").replace("roles", "%0aroles"), 400),
+        (head(&"X: y\r\n".repeat(100)), 431),
+        (head(&format!("X: {}\r\n", "y".repeat(17 << 10))), 431),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 400),
+    ] {
+        let answer = whole_answer(address, &request).await;
+        let case = format!("{:.60}: {answer}", request.escape_debug());
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{case}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{case}");
+        assert!(answer.contains("\r\ncache-control: no-store\r\n"), "{case}");
+        assert!(answer.contains("\r\ncontent-type: "), "{case}");
+    }
+    let answer = whole_answer(address, "GET /v1/roles HTTP/1.1\r\nno colon\r\n\r\n").await;
+    assert!(answer.contains("\r\n\r\n{\"error\":{"), "{answer}");
 }
