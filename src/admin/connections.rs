@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use rustix::io::Errno;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::denials::Denials;
 use super::places::{Guest, Places};
 use crate::listener::exchange;
+use crate::listener::line::Line;
 use crate::observe::audit::Peer;
 
 /// For a body.
@@ -69,7 +69,7 @@ pub(super) async fn serve<A, S, R>(
     stop: CancellationToken,
 ) where
     A: AsyncFn() -> io::Result<(S, R::Visitor)>,
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Line + Send + 'static,
     R: Reception,
 {
     let name = denials.way_in();
@@ -113,7 +113,7 @@ async fn connection<S, R>(
     stop: CancellationToken,
 ) -> Result<(), hyper::Error>
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Line + Send + 'static,
     R: Reception,
 {
     let ambiguous_length = Arc::<AtomicBool>::default();

@@ -10,11 +10,11 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::http::{Request, request::Parts};
 use hyper::service::Service;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::Answer;
 use super::exchange;
 use super::guard::LONGEST_BODY;
+use super::line::Line;
 use super::session::{Session, Step};
 
 /// For a body to arrive.
@@ -28,7 +28,7 @@ const LAST_CALL: Duration = Duration::from_millis(100);
 /// more, after a moment for one more request where the daemon ends.
 pub(crate) async fn serve<S>(stream: S, session: Session)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Line,
 {
     let live = Arc::clone(&session.live);
     let closing = session.closing.clone();

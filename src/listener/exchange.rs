@@ -4,7 +4,10 @@
 //! 1. A head and an idle connection have 30 s, a head 16 KB and a hundred headers.
 //! 2. What the HTTP library cannot read is answered by us: with a reason, not to be stored, the last
 //!    answer of its connection.
-//! 3. When it is to end, the answer under way is the last one, and an idle connection ends at once.
+//! 3. A client may close its sending side after a request and still gets the answer. One that is gone
+//!    is noticed at its next read or write, and on a Unix socket also while an answer is waited for,
+//!    within two seconds; on TCP it keeps its place until then, for a minute at most (`?wait=60s`).
+//! 4. When it is to end, the answer under way is the last one, and an idle connection ends at once.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,9 +23,10 @@ use hyper::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::answer::{self, Answer};
+use super::line::Line;
 use super::wire::Wire;
 
 /// For a head to arrive, and for an idle connection to be kept.
@@ -41,7 +45,8 @@ pub(crate) fn http() -> http1::Builder {
     // default one is kept on the stack.
     http.timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
-        .max_buf_size(LONGEST_HEAD);
+        .max_buf_size(LONGEST_HEAD)
+        .half_close(true);
     http
 }
 
@@ -57,7 +62,7 @@ pub(crate) async fn serve<S, H>(
     refuse: impl FnOnce(&H, StatusCode, &str) -> Answer,
 ) -> Result<(), hyper::Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Line,
     H: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
 {
     let wire = Wire::new(stream, ambiguous_length);
@@ -111,7 +116,7 @@ fn target(read: &[u8]) -> &str {
 /// is still sending: the kernel resets a connection with bytes that nobody read.
 async fn end<S>(mut wire: Wire<S>, answer: Answer) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Line,
 {
     wire.write_all(&answer::to_bytes(answer)).await?;
     wire.shutdown().await?;

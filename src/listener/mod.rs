@@ -23,6 +23,7 @@ pub(crate) mod exchange;
 pub mod guard;
 pub mod host;
 mod inherited;
+pub(crate) mod line;
 mod live;
 mod metadata;
 pub mod metadata_token;

@@ -232,3 +232,24 @@ async fn what_is_no_request_is_refused_as_listeners_do() {
     let answer = whole_answer(address, "GET /v1/roles HTTP/1.1\r\nno colon\r\n\r\n").await;
     assert!(answer.contains("\r\n\r\n{\"error\":{"), "{answer}");
 }
+
+#[tokio::test]
+async fn who_has_nothing_more_to_say_gets_the_daemons_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let serving = thread::spawn(|| {
+        thread::park_timeout(Duration::from_millis(200));
+        serve_once(listener, false).join().unwrap();
+    });
+    let address = started(bridge(&path, None)).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /v1/roles HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+    assert!(answer.ends_with("\r\n\r\nhi"), "{answer}");
+    serving.join().unwrap();
+}

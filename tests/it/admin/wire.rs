@@ -108,3 +108,31 @@ async fn so_does_the_metrics_address() {
     );
     stop.cancel();
 }
+
+#[tokio::test]
+async fn who_has_nothing_more_to_say_gets_an_answer_all_the_same() {
+    let running = Running::start(healthy());
+    let mut stream = UnixStream::connect(running.socket()).await.unwrap();
+    let body = "{\"all\":true}"; // takes a moment
+    let request = format!(
+        "POST /admin/v1/forget HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let answer = whole_answer(stream, "").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    let health = Arc::new(Health::new(Arc::new(SystemClock), []));
+    let stop = CancellationToken::new();
+    let (port, _server) = start_metrics("127.0.0.1:0", Allow::AnyLocal, health, stop.clone()).await;
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let answer = whole_answer(stream, "").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    stop.cancel();
+}
