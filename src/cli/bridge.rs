@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -183,7 +183,7 @@ impl Bridge {
         };
         let body = body.to_bytes();
         match self.ask(&parts, &path, &body).await {
-            Ok(answer) => passed_on(answer),
+            Ok(answer) => passed_on(answer, &parts.method),
             Err(error) => {
                 let message = format!("the bridge got no answer: {error}");
                 let unavailable = StatusCode::SERVICE_UNAVAILABLE;
@@ -270,12 +270,19 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 ];
 
 /// The daemon's answer as it is.
-fn passed_on(answer: Answer) -> Response<Full<Bytes>> {
+fn passed_on(answer: Answer, method: &Method) -> Response<Full<Bytes>> {
+    let length = answer.headers.get(header::CONTENT_LENGTH).cloned();
     let mut response = Response::new(Full::new(Bytes::from_owner(answer.body)));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
     *response.headers_mut() = answer.headers;
     for name in HOP_BY_HOP {
         response.headers_mut().remove(name);
+    }
+    // That of the body which is not sent; the library knows nothing of it.
+    if let Some(length) = length.filter(|_| method == Method::HEAD) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length);
     }
     answer::not_stored(response)
 }

@@ -82,6 +82,11 @@ fn without_a_token_no_container_path_is_open() {
 
 /// Answers one connection, or cuts it off after the head.
 fn serve_once(listener: UnixListener, cut: bool) -> JoinHandle<(UnixListener, String)> {
+    let answer = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 2\r\n\r\nhi";
+    answer_once(listener, if cut { "" } else { answer })
+}
+
+fn answer_once(listener: UnixListener, answer: &'static str) -> JoinHandle<(UnixListener, String)> {
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut head = Vec::new();
@@ -90,10 +95,7 @@ fn serve_once(listener: UnixListener, cut: bool) -> JoinHandle<(UnixListener, St
             let count = stream.read(&mut some).unwrap();
             head.extend_from_slice(&some[..count]);
         }
-        if !cut {
-            let answer = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 2\r\n\r\nhi";
-            stream.write_all(answer.as_bytes()).unwrap();
-        }
+        stream.write_all(answer.as_bytes()).unwrap();
         (listener, String::from_utf8(head).unwrap())
     })
 }
@@ -119,7 +121,7 @@ async fn a_daemon_that_is_restarted_meanwhile_is_found_again() {
     };
     let no_body = Bytes::new();
     let (answer, head) = tokio::join!(bridge.ask(&asking, "/v1/roles", &no_body), restarted);
-    let answer = passed_on(answer.unwrap());
+    let answer = passed_on(answer.unwrap(), &Method::GET);
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.headers()[header::ETAG], "\"1\"");
     assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
@@ -252,4 +254,25 @@ async fn who_has_nothing_more_to_say_gets_the_daemons_answer() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
     assert!(answer.ends_with("\r\n\r\nhi"), "{answer}");
     serving.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_head_says_how_long_the_body_would_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let mut listener = UnixListener::bind(&path).unwrap();
+    let address = started(bridge(&path, None)).await;
+    for (answer, length) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 321\r\n\r\n", "321"),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "0"),
+    ] {
+        let daemon = answer_once(listener, answer);
+        let request = "HEAD /v1/roles HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let passed_on = whole_answer(address, request).await;
+        listener = daemon.join().unwrap().0;
+        let line = format!("\r\ncontent-length: {length}\r\n");
+        assert_eq!(passed_on[..12], answer[..12], "{passed_on}");
+        assert!(passed_on.contains(&line), "{passed_on}");
+        assert!(passed_on.ends_with("\r\n\r\n"), "{passed_on}");
+    }
 }
