@@ -7,6 +7,8 @@
 //! connection of its own to the socket, so a daemon that is restarted is found again. What it
 //! refuses has the shape that the client knows, as if the daemon had said it.
 
+mod refused;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,10 +35,11 @@ use super::output;
 use crate::clock::SystemClock;
 use crate::config::model::{Protocol, is_local};
 use crate::daemon::signals::{Request as Asked, Signals};
-use crate::listener::guard::{self, LONGEST_BODY, Violation};
+use crate::listener::guard::{self, LONGEST_BODY};
 use crate::listener::host::Hosts;
 use crate::listener::token::Token;
 use crate::listener::{answer, bind, exchange};
+use refused::{Refused, meant, meant_by};
 
 /// Connections at a time; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 256;
@@ -285,45 +288,6 @@ fn passed_on(answer: Answer, method: &Method) -> Response<Full<Bytes>> {
             .insert(header::CONTENT_LENGTH, length);
     }
     answer::not_stored(response)
-}
-
-/// Why a request does not get to the socket.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-enum Refused {
-    #[error("container paths need a token: start the bridge with --token FILE")]
-    NoToken,
-    #[error(transparent)]
-    Request(Violation),
-    #[error("the request does not show the bridge's token in `Authorization`")]
-    WrongToken,
-}
-
-impl Refused {
-    fn in_the_shape_of(self, protocol: Protocol) -> Response<Full<Bytes>> {
-        let status = match self {
-            Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::Request(violation) => violation.status(),
-        };
-        let mut refusal = answer::refusal(protocol, status, &self.to_string());
-        if let Self::Request(Violation::Method(methods)) = self {
-            refusal = answer::allow(refusal, methods);
-        }
-        if matches!(self, Self::Request(violation) if violation.closes()) {
-            refusal = answer::closing(refusal);
-        }
-        refusal
-    }
-}
-
-/// Whose client asks. The daemon behind the socket may serve any of them.
-fn meant(parts: &Parts) -> Protocol {
-    meant_by(parts.uri.path(), &parts.headers)
-}
-
-fn meant_by(path: &str, headers: &HeaderMap) -> Protocol {
-    match Protocol::route(&Protocol::ALL, path, headers) {
-        Ok((protocol, _)) | Err(protocol) => protocol,
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::listener::guard::Violation;
 
 fn bridge(socket: &Path, token: Option<&Path>) -> Bridge {
     let emulated = vec!["metadata.tencentyun.com"];
