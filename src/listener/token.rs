@@ -27,8 +27,9 @@ use zeroize::Zeroizing;
 
 use crate::clock::{BootTime, Clock};
 use crate::directory;
+use crate::stamp::Stamp;
 pub use file::TokenError;
-use file::{Stamp, create, read};
+use file::{create, read};
 pub use tokens::{KeptToken, Tokens};
 
 const OVERLAP: Duration = Duration::from_mins(10);
@@ -203,7 +204,7 @@ impl Known {
         let Ok(found) = fs::metadata(path) else {
             return false;
         };
-        let stamp = Stamp::of(&found);
+        let stamp = Stamp::from(&found);
         let is_known = self.stamp == Some(stamp);
         if is_known && self.is_settled {
             return false;

@@ -5,7 +5,6 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -13,6 +12,7 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use zeroize::Zeroizing;
 
 use super::{Value, group};
+use crate::stamp::Stamp;
 
 const SHORTEST: usize = 16;
 const LONGEST: u64 = 4096;
@@ -21,39 +21,6 @@ const LONGEST: u64 = 4096;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct TokenError(pub(super) String);
-
-/// How long a file can change once more without its times telling: for a tick of the kernel, on some
-/// file systems for a second.
-const SAME_TIMES_WITHIN: Duration = Duration::from_secs(2);
-
-/// Changes whenever a file does, but for changes that follow another within a moment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Stamp {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(super) fn of(found: &fs::Metadata) -> Self {
-        Self {
-            inode: found.ino(),
-            size: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        }
-    }
-
-    /// Whether the file was left alone for long enough; not while the clock is set to before its
-    /// last change.
-    pub(super) fn is_settled(&self, wall: SystemTime) -> bool {
-        let (seconds, _) = self.changed;
-        let changed = Duration::from_secs(seconds.try_into().unwrap_or(0));
-        wall.duration_since(SystemTime::UNIX_EPOCH + changed)
-            .is_ok_and(|age| age > SAME_TIMES_WITHIN)
-    }
-}
 
 pub(super) fn create(path: &Path, group: Option<u32>) -> io::Result<()> {
     let mut random = Zeroizing::new([0_u8; 32]);
@@ -140,5 +107,5 @@ pub(super) fn read(path: &Path, own: u32) -> Result<(Value, Stamp), TokenError> 
              one is made"
         )));
     }
-    Ok((value, Stamp::of(&found)))
+    Ok((value, Stamp::from(&found)))
 }
