@@ -43,7 +43,7 @@ impl<'t> Parsed<'t> {
         let masks: Vec<_> = parsed
             .iter()
             .map(|it| match &it.tree {
-                Ok(root) => mask::of_document(root.get_ref(), &names),
+                Ok(root) => mask::of_document(it.file.text(), root.get_ref(), &names),
                 Err(_) => Vec::new(),
             })
             .collect();

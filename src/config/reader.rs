@@ -334,7 +334,7 @@ impl<'f, 'd> Table<'f, 'd> {
             misspelt.extend(nearest(name, self.asked.iter().copied()));
             self.findings.mistake(
                 &self.place.at(key.span()),
-                format!("unknown {kind} `{}`{within}", mask::quotable(name)),
+                format!("unknown {kind} `{}`{within}", mask::unknown_key(name)),
                 suggestion(name, self.asked.iter().copied()),
             );
         }
