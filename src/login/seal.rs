@@ -25,7 +25,7 @@ const SHORTEST_KEY: usize = 32;
 
 /// Why nothing was sealed or opened. Says nothing of the key or the content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(super) enum SealError {
+pub(crate) enum SealError {
     #[error("it is damaged, or sealed with another `state-key` or for another login")]
     DoesNotOpen,
     #[error("it is no sealed file")]
@@ -39,10 +39,16 @@ pub(super) enum SealError {
     ShortKey,
 }
 
-fn key(secret: &Secret) -> Result<aead::LessSafeKey, SealError> {
+/// Whether a secret will do as a key.
+pub(crate) fn check_key(secret: &Secret) -> Result<(), SealError> {
     if secret.expose().len() < SHORTEST_KEY {
         return Err(SealError::ShortKey);
     }
+    Ok(())
+}
+
+fn key(secret: &Secret) -> Result<aead::LessSafeKey, SealError> {
+    check_key(secret)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
         .expect("HMAC takes keys of any length");
     mac.update(PURPOSE);

@@ -251,6 +251,15 @@ fn build(settings: &Upstream, route: Route) -> Result<Client, TransportError> {
         .map_err(|error| TransportError::from_build(&error, settings))
 }
 
+/// What is wrong with the authorities that these settings trust, if they name a file of them: it
+/// is read as for a call.
+pub(crate) fn check_authorities(settings: &Upstream) -> Result<(), TransportError> {
+    match settings.ca_file {
+        Some(_) => build(settings, Route::Direct).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// rustls refuses to guess which library of primitives to use; a program has to say it once.
 fn install_crypto_provider() {
     static ONCE: Once = Once::new();

@@ -91,8 +91,7 @@ roles = ["ap"]
         "7: `id` must be a reference to a secret, never the secret itself",
         "8: unknown key `sercet` in [key.ops] | did you mean `secret`?",
         "11: unknown key `refresh_ahead` in [role.app] | did you mean `refresh-ahead`?",
-        "13: `source` names `nobody`, which is no key and no role | known here: `app`, `ops`, \
-         `other`",
+        "13: `source` names `nobody`, which is no key and no role | known here: `ops`, `other`",
         "15: `duration` is longer than this action allows | at most 12h",
         "17: unknown provider `tencent-assume-roles` | did you mean `tencent-assume-role`?",
         "20: `address` is not an address | write \"127.0.0.1:9470\" or \"[::1]:9470\"",
@@ -755,7 +754,7 @@ fn a_file_that_cannot_be_read_is_one_sentence() {
     assert!(missing.contains("No such file or directory"), "{missing}");
     assert!(sentence(dir.path()).contains("it is no regular file"));
     std::fs::write(dir.path().join("latin1.toml"), b"# \xe4\n").unwrap();
-    assert!(sentence(&dir.path().join("latin1.toml")).contains("invalid utf-8"));
+    assert!(sentence(&dir.path().join("latin1.toml")).contains("line 1 is not text in UTF-8"));
 }
 
 #[test]
@@ -803,7 +802,7 @@ fn what_is_unwise_is_warned_about() {
         ),
         (
             role("", "ca-file = \"/no/such.pem\"\n") + vended,
-            "9: role `app` cannot reach its cloud: `/no/such.pem`",
+            "9: role `app` cannot reach its cloud: cannot read ca-file `/no/such.pem`",
         ),
         (
             role("", "") + vended + limited,

@@ -1,11 +1,14 @@
 //! Files that are not to be had from here, or that others can have too.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::config::findings::Findings;
-use crate::config::model::{Role, Sink};
+use crate::config::model::{Config, Keep, Login, Sink};
+use crate::login::check_key;
 use crate::provider::secrets::{SecretRef, SecretSource};
-use crate::regular_file::RegularFile;
+use crate::provider::upstream::check_authorities;
 
 /// Secrets that are not to be had from here, or that others can have too.
 pub(in crate::config) fn secrets(findings: &Findings<'_>) {
@@ -39,25 +42,53 @@ pub(in crate::config) fn secrets(findings: &Findings<'_>) {
 }
 
 /// Authorities that are not to be had from here.
-pub(super) fn ca_file(role: &Role, findings: &Findings<'_>) {
-    if let Some(path) = &role.provider.sts().upstream.ca_file
-        && let Err(error) = RegularFile::open(path)
+pub(super) fn ca_files(config: &Config, findings: &Findings<'_>) {
+    let roles = config.roles.values().map(|role| {
+        let table = format!("role.{}.provider.{}", role.name, role.provider.kind());
+        let what = format!("role `{}`", role.name);
+        (&role.provider.sts().upstream, table, what)
+    });
+    let logins = config.logins.values().map(|login| {
+        let what = format!("login `{}`", login.name);
+        (login.portal.upstream(), table_of(login), what)
+    });
+    // A fleet of roles has one file, and reading it takes a while.
+    let mut judged: BTreeMap<&Path, Option<String>> = BTreeMap::new();
+    for (upstream, table, what) in roles.chain(logins) {
+        let Some(path) = &upstream.ca_file else {
+            continue;
+        };
+        let wrong = judged
+            .entry(path)
+            .or_insert_with(|| check_authorities(upstream).err().map(|it| it.to_string()));
+        if let Some(wrong) = wrong {
+            findings.warning_at(
+                &[&format!("{table}.ca-file"), "upstream.ca-file"],
+                format!("{what} cannot reach its cloud: {wrong}"),
+                "it must be a file of certificates in PEM format".to_owned(),
+            );
+        }
+    }
+}
+
+/// Keys to seal with that will do for none. Those that cannot be read were told of.
+pub(super) fn state_key(login: &Login, findings: &Findings<'_>) {
+    let Keep::Sealed(reference) = &login.keep else {
+        return;
+    };
+    if let Ok(secret) = SecretSource::new(reference.clone()).read()
+        && let Err(error) = check_key(&secret)
     {
-        let own = format!(
-            "role.{}.provider.{}.ca-file",
-            role.name,
-            role.provider.kind()
-        );
         findings.warning_at(
-            &[&own, "upstream.ca-file"],
-            format!(
-                "role `{}` cannot reach its cloud: `{}`: {error}",
-                role.name,
-                path.display()
-            ),
+            &[&format!("{}.state-key", table_of(login))],
+            format!("login `{}` cannot keep its session: {error}", login.name),
             None,
         );
     }
+}
+
+fn table_of(login: &Login) -> String {
+    format!("login.{}.{}", login.name, login.kind())
 }
 
 /// A file of credentials that more than its owner and the readers in its group can have.
