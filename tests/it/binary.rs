@@ -1,6 +1,8 @@
 //! The real program from its command line: arguments, exit codes, texts, and the client side of
 //! the native protocol against a made-up listener.
 
+mod exec;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
