@@ -15,7 +15,7 @@ use crate::name::Name;
 
 /// Where the configuration is unless somebody says otherwise.
 pub(super) const DEFAULT_CONFIG: &str = "/etc/credvend/config.toml";
-const CONFIG_VARIABLE: &str = "CREDVEND_CONFIG";
+pub(super) const CONFIG_VARIABLE: &str = "CREDVEND_CONFIG";
 
 /// Keeps temporary cloud credentials fresh and hands them out locally
 #[derive(Debug, Parser)]
