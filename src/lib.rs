@@ -8,11 +8,11 @@
 //!             upstream ──► cloud STS   schedule clock          └─────► admin, observe
 //! ```
 //!
-//! `secret`, `name`, `clock`, `credentials`, `schedule` and `regular_file` are the vocabulary and
-//! import nothing else of ours; `formats` renders a set for the wire, `sink` writes it into files; `provider`
-//! and `store` know only these; `login` keeps who is signed in where;
-//! `refresh` decides when and what to adopt; listeners know the store and the clock; only
-//! `daemon` knows everybody. `emulator` is the other side of the wire: a strict stand-in for
+//! `secret`, `name`, `clock`, `credentials`, `schedule`, `regular_file`, `directory`, `stamp`, `mac`
+//! and `future` are the vocabulary and import only one another; `config` is built on them alone.
+//! `formats` renders a set for the wire, `sink` writes it into files; `login` keeps who is signed
+//! in where; `refresh` decides when and what to adopt; listeners know the store and the clock;
+//! only `daemon` knows everybody. `emulator` is the other side of the wire: a strict stand-in for
 //! the cloud's STS, behind `credvend dev` and the tests.
 
 pub mod admin;
@@ -24,8 +24,10 @@ pub mod daemon;
 pub mod directory;
 pub mod emulator;
 pub mod formats;
+pub mod future;
 pub mod listener;
 pub mod login;
+pub mod mac;
 pub mod name;
 pub mod observe;
 pub mod provider;
@@ -34,4 +36,5 @@ pub mod regular_file;
 pub mod schedule;
 pub mod secret;
 pub mod sink;
+pub mod stamp;
 pub mod store;

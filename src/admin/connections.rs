@@ -70,7 +70,8 @@ pub(super) async fn serve<A, S, V, H, R>(
                 denials.note("limit", &visitor.peer());
                 continue;
             };
-            let handler = handler.clone();
+            let (handler, denials) = (handler.clone(), denials.clone());
+            let peer = visitor.peer();
             let service = service_fn(move |request| {
                 let answer = handler(visitor.clone(), request);
                 async { Ok::<_, Infallible>(answer.await) }
@@ -84,6 +85,9 @@ pub(super) async fn serve<A, S, V, H, R>(
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(name, %error, "connection broke");
+                    if error.is_parse() {
+                        denials.note("request", &peer);
+                    }
                 }
                 drop(place);
             });

@@ -11,13 +11,12 @@ use super::connections::Visitor as AtTheDoor;
 use super::denials::Denials;
 use super::page::{Page, error};
 use super::places::Guest;
-use crate::clock::Clock;
 use crate::config::model::{Address, Metrics};
 use crate::listener::access::{Admission, Identity};
 use crate::listener::guard::{self, Head, Rules};
 use crate::listener::host::Hosts;
 use crate::listener::sock_diag::SockDiag;
-use crate::listener::token::Token;
+use crate::listener::token::{Token, Tokens};
 use crate::observe::audit::Peer;
 
 /// The rules of one metrics address.
@@ -25,7 +24,7 @@ use crate::observe::audit::Peer;
 pub struct MetricsAccess {
     hosts: Hosts,
     admission: Admission,
-    token: Option<Token>,
+    token: Option<Arc<Token>>,
     kernel: Mutex<SockDiag>,
     denials: Denials,
     own: u32,
@@ -47,17 +46,13 @@ impl AtTheDoor for Visitor {
 impl MetricsAccess {
     /// # Errors
     /// A sentence on a token that cannot be had.
-    pub fn new(
-        settings: &Metrics,
-        clock: Arc<dyn Clock>,
-        denials: Denials,
-    ) -> Result<Self, String> {
+    pub fn new(settings: &Metrics, tokens: &Tokens, denials: Denials) -> Result<Self, String> {
         let address = Address::Tcp(settings.address);
         let own = rustix::process::geteuid().as_raw();
         let token = settings
             .token
             .as_ref()
-            .map(|path| Token::open(path, None, clock))
+            .map(|path| tokens.open(path, None))
             .transpose()
             .map_err(|error| error.to_string())?;
         Ok(Self {
@@ -79,15 +74,7 @@ impl MetricsAccess {
     /// address is not.
     pub(super) fn identify(&self, client: SocketAddr, server: SocketAddr) -> Visitor {
         let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        let identity = match kernel.owner(client, server) {
-            Ok(Some(uid)) => Identity::Known {
-                uid,
-                gid: None,
-                pid: None,
-            },
-            Ok(None) => Identity::NoSuchSocket,
-            Err(_) => Identity::NoAnswer,
-        };
+        let identity = Identity::of_owner(kernel.owner(client, server));
         Visitor { identity, server }
     }
 

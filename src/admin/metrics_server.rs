@@ -17,6 +17,7 @@ use super::health::Health;
 use super::metrics_access::MetricsAccess;
 use super::page::{Page, error, page};
 use super::{Operations, connections, status_page};
+use crate::admin::connections::Visitor as _;
 use crate::observe::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics};
 
 /// What is shown here.
@@ -120,13 +121,15 @@ pub async fn serve(
     let handler = move |visitor, request: Request<Incoming>| {
         let (head, _) = request.into_parts();
         std::future::ready(match guard.check(&visitor, &head) {
-            Ok(()) => *respond(
-                &head.method,
-                head.uri.path(),
-                &shown.metrics,
-                &shown.health,
-                || shown.operations.status(),
-            ),
+            Ok(()) => {
+                let (method, path) = (&head.method, head.uri.path());
+                let status = || shown.operations.status();
+                let answer = *respond(method, path, &shown.metrics, &shown.health, status);
+                if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+                    guard.denials().note("method", &visitor.peer());
+                }
+                answer
+            }
             Err(refusal) => *refusal,
         })
     };

@@ -32,8 +32,8 @@ pub use denials::Denials;
 pub use metrics_access::MetricsAccess;
 pub use page::Page;
 
+use crate::future::BoxFuture;
 use crate::observe::audit::Peer;
-use crate::provider::BoxFuture;
 
 /// What the daemon does on an operator's behalf. The server knows only this.
 pub trait Operations: Debug + Send + Sync + 'static {

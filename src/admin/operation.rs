@@ -1,6 +1,6 @@
 //! Carries out what an operator asked for.
 
-use std::fmt::Debug;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -9,7 +9,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Operations;
-use super::api::{Answer, LoginQuestion, Refusal, RefusalCode, RoleQuestion, RoleSelection};
+use super::api::{
+    Answer, Forgotten, LoggedOut, LoginListing, LoginProgress, LoginQuestion, LoginStarted,
+    Refreshed, Refusal, RefusalCode, Reloaded, RoleQuestion, RoleSelection, Whose,
+};
 use super::routes::{Operation, json, refuse};
 use crate::observe::audit::{self, Peer};
 
@@ -126,7 +129,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     })
 }
 
-fn finish<T: Serialize + Debug>(
+fn finish<T: Serialize + Outcome>(
     operation: Operation,
     peer: &Peer,
     subject: &str,
@@ -134,12 +137,110 @@ fn finish<T: Serialize + Debug>(
 ) -> Response<Full<Bytes>> {
     match answer {
         Ok(done) => {
-            audit::operator(operation.as_str(), peer, subject, &"done");
+            for (result, about) in done.outcomes() {
+                let subject = about.as_deref().unwrap_or(subject);
+                audit::operator(operation.as_str(), peer, subject, &result);
+            }
             json(StatusCode::OK, &done)
         }
         Err(refusal) => {
             audit::operator(operation.as_str(), peer, subject, &refusal.message);
             refuse(&refusal)
         }
+    }
+}
+
+/// How an operation went that was carried out, as the audit log tells it.
+trait Outcome {
+    /// A word or a sentence per outcome, with what it is about unless that is all that was asked
+    /// for.
+    fn outcomes(&self) -> Vec<(&str, Option<String>)> {
+        vec![(DONE, None)]
+    }
+}
+
+const DONE: &str = "done";
+
+impl Outcome for Forgotten {}
+impl Outcome for LoginListing {}
+impl Outcome for Reloaded {}
+impl Outcome for Whose {}
+
+impl Outcome for Refreshed {
+    fn outcomes(&self) -> Vec<(&str, Option<String>)> {
+        let mut roles: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for outcome in &self.roles {
+            let result = match outcome.result.as_str() {
+                "refreshed" => DONE,
+                other => other,
+            };
+            roles.entry(result).or_default().push(&outcome.role);
+        }
+        if roles.keys().all(|result| *result == DONE) {
+            return vec![(DONE, None)];
+        }
+        let told = roles.into_iter();
+        told.map(|(result, roles)| (result, Some(roles.join(","))))
+            .collect()
+    }
+}
+
+/// How the sign-in ends is an event of its own.
+impl Outcome for LoginStarted {
+    fn outcomes(&self) -> Vec<(&str, Option<String>)> {
+        vec![(if self.joined { "joined" } else { "begun" }, None)]
+    }
+}
+
+/// Others may still wait for it, or the approval have come first.
+impl Outcome for LoginProgress {
+    fn outcomes(&self) -> Vec<(&str, Option<String>)> {
+        vec![(self.state.as_str(), None)]
+    }
+}
+
+/// The cloud may not have been told.
+impl Outcome for LoggedOut {
+    fn outcomes(&self) -> Vec<(&str, Option<String>)> {
+        vec![(self.message.as_str(), None)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, Refreshed};
+    use crate::admin::api::RefreshOutcome;
+
+    #[test]
+    fn a_refresh_is_told_per_outcome_with_its_roles() {
+        let refreshed = |roles: &[(&str, &str)]| Refreshed {
+            version: 1,
+            roles: roles
+                .iter()
+                .map(|(role, result)| RefreshOutcome {
+                    role: (*role).to_owned(),
+                    result: (*result).to_owned(),
+                    ..RefreshOutcome::default()
+                })
+                .collect(),
+        };
+        let told = |roles: &[(&str, &str)]| -> Vec<String> {
+            let refreshed = refreshed(roles);
+            let outcomes = refreshed.outcomes().into_iter();
+            outcomes
+                .map(|(result, about)| format!("{result}:{}", about.unwrap_or_default()))
+                .collect()
+        };
+        assert_eq!(told(&[]), ["done:"]);
+        assert_eq!(told(&[("a", "refreshed"), ("b", "refreshed")]), ["done:"]);
+        assert_eq!(
+            told(&[
+                ("a", "failed"),
+                ("b", "refreshed"),
+                ("c", "failed"),
+                ("d", "too-soon")
+            ]),
+            ["done:b", "failed:a,c", "too-soon:d"]
+        );
     }
 }

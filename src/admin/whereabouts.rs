@@ -4,7 +4,8 @@
 //! daemon, or be broken; `reload` is wanted exactly then. So the daemon leaves the path in its
 //! runtime directory (`$RUNTIME_DIRECTORY`, else `/run/credvend`), under a name made from that of
 //! the configuration file: daemons with other files leave others. It is a convenience, so where
-//! it cannot be left nothing else changes.
+//! it cannot be left nothing else changes. One that was killed cannot take its own away, so whoever
+//! comes next takes away what leads nowhere.
 //!
 //! A command believes it as far as the default socket in the same directory: nobody but root and
 //! the directory's owner may be able to change it.
@@ -14,8 +15,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::listener::bind::directory;
-use crate::provider::mac::sha256_hex;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::directory;
+use crate::mac::sha256_hex;
 
 const USUAL: &str = "/run/credvend";
 
@@ -61,11 +65,46 @@ fn runtime_directory() -> Option<PathBuf> {
 fn leave_in(directory: &Path, config: &Path, socket: &Path) -> io::Result<Left> {
     let own = rustix::process::geteuid().as_raw();
     let directory = directory::check(directory, own).map_err(io::Error::other)?;
+    clear(&directory, own);
     let link = directory.join(name(config)?);
     let temporary = directory.join(format!(".admin-{:016x}", fastrand::u64(..)));
     symlink(socket, &temporary)?;
     fs::rename(&temporary, &link).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     Ok(Left { link })
+}
+
+/// Takes away the links of our own user that lead to no daemon any more. A link is left when its
+/// socket is open, so none of a daemon that is just starting is among them.
+fn clear(directory: &Path, own: u32) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return; // may be written and not be read
+    };
+    for entry in entries.flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.as_encoded_bytes();
+        let is_ours = name.starts_with(b".admin-")
+            || (name.starts_with(b"admin-") && name.ends_with(b".link"));
+        let is_own = || entry.metadata().is_ok_and(|it| it.uid() == own);
+        if is_ours && is_own() && fs::read_link(&path).is_ok_and(|socket| leads_nowhere(&socket)) {
+            let removed = fs::remove_file(&path);
+            tracing::debug!(link = %path.display(), ?removed, "left by a daemon that is gone");
+        }
+    }
+}
+
+/// Whether surely nobody listens there.
+fn leads_nowhere(socket: &Path) -> bool {
+    let Ok(address) = SocketAddrUnix::new(socket) else {
+        return false;
+    };
+    // A listener whose queue is full must not hold us up.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let probe = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+    let outcome = probe.and_then(|probe| net::connect(&probe, &address));
+    matches!(
+        outcome,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::CONNREFUSED)
+    )
 }
 
 fn find_in(directory: &Path, config: &Path) -> Option<PathBuf> {
@@ -102,7 +141,8 @@ impl Drop for Left {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
     use std::path::Path;
 
     use super::{find_in, leave_in};
@@ -128,6 +168,43 @@ mod tests {
             Some(Path::new("/run/c.sock"))
         );
         assert_eq!(fs::read_dir(at).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn what_killed_daemons_left_is_taken_away_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        let live = at.join("live.sock");
+        let _listening = UnixListener::bind(&live).unwrap();
+        let dead = at.join("dead.sock");
+        drop(UnixListener::bind(&dead).unwrap());
+        let link = |name: &str, to: &Path| symlink(to, at.join(name)).unwrap();
+        link(
+            "admin-0000000000000001.link",
+            Path::new("/nowhere/admin.sock"),
+        );
+        link("admin-0000000000000002.link", &dead);
+        link("admin-0000000000000003.link", &live);
+        link(".admin-0000000000000004", &dead);
+        link("somebody-s.link", &dead);
+        fs::write(at.join("admin-0000000000000005.link"), "no link").unwrap();
+        let left = leave_in(at, Path::new(CONFIG), &live).unwrap();
+        drop(left);
+        let mut names: Vec<_> = fs::read_dir(at)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "admin-0000000000000003.link",
+                "admin-0000000000000005.link",
+                "dead.sock",
+                "live.sock",
+                "somebody-s.link"
+            ]
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{block_on, output};
 use crate::clock::rfc3339_seconds;
 use crate::formats::env::shell_word;
 use crate::name::Name;
-use crate::provider::secrets::{SecretRef, SecretSource};
+use crate::secret::{SecretRef, SecretSource};
 
 /// Prints the environment as lines for a shell.
 pub(super) fn print(config: &Path, arguments: &Env) -> Result<Exit, Failure> {

@@ -15,7 +15,7 @@ use super::output;
 use crate::admin::api::ErrorBody;
 use crate::clock::{Clock, SystemClock};
 use crate::name::Name;
-use crate::provider::secrets::{SecretRef, SecretSource};
+use crate::secret::{SecretRef, SecretSource};
 
 /// The daemon answers from memory, or holds a request for at most 1.5 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

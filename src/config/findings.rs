@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::report::{Message, Severity};
 use super::source::Place;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 
 /// Collects while tables are read. Shared by all readers of one configuration.
 #[derive(Debug, Default)]

@@ -13,8 +13,8 @@ use super::model::{
     HuaweiDomain, HuaweiRestrictions, Key, Portal, Provider, Role, SamlAssertion, Source,
 };
 use super::provider::canonical;
+use crate::mac::hex;
 use crate::name::Name;
-use crate::provider::mac::hex;
 
 /// The fingerprint of a role, in hex. The sources of `roles` must be free of cycles.
 pub(super) fn of(name: &Name, roles: &BTreeMap<Name, Role>, keys: &BTreeMap<Name, Key>) -> String {

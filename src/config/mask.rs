@@ -20,7 +20,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::credentials::Cloud;
 use crate::name::Name;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 
 use kind::Kind;
 pub(super) use stars::apply;

@@ -7,7 +7,7 @@ use jiff::fmt::friendly::SpanParser;
 
 use super::reader::{Complaint, Value};
 use crate::credentials::Cloud;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 
 const DURATION_HINT: &str = "write it as text with a unit: \"90s\", \"45m\", \"2h\", \"1h 30m\"";
 /// What is added to the time of a clock must not lead beyond what it can show.

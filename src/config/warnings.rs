@@ -30,6 +30,7 @@ pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
     }
     for login in config.logins.values() {
         files::state_key(login, findings);
+        files::open_profile(login, findings);
     }
     files::ca_files(config, findings);
     budgets::all(config, findings);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::roles::{Roles, Watched};
 use crate::name::Name;
-use crate::provider::secrets::Stamp;
+use crate::stamp::Stamp;
 
 const EVERY: Duration = Duration::from_secs(2);
 

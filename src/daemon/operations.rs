@@ -13,9 +13,9 @@ use crate::admin::api::{
     Whose,
 };
 use crate::clock::rfc3339_seconds;
+use crate::future::BoxFuture;
 use crate::name::Name;
 use crate::observe::audit::Peer;
-use crate::provider::BoxFuture;
 use crate::refresh::RefreshReply;
 use crate::refresh::calls::{Calls, Progress};
 use crate::store::Held;

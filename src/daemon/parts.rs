@@ -21,6 +21,7 @@ use crate::admin::api::ListenerStatus;
 use crate::admin::health::Health;
 use crate::clock::{Clock, SystemClock};
 use crate::config::model::{Config, Principals};
+use crate::listener::token::Tokens;
 use crate::listener::{Context, DataPlane, Ended, MetadataTokens, State};
 use crate::login::{Logins, Shelf};
 use crate::observe::audit::Audit;
@@ -57,6 +58,7 @@ pub(super) struct Daemon {
     pub(super) metrics: Arc<Metrics>,
     pub(super) audit: Arc<Audit>,
     pub(super) plane: DataPlane,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) surfaces: Surfaces,
     pub(super) keeper: Keeper,
     pub(super) manager: ServiceManager,
@@ -120,15 +122,25 @@ impl Daemon {
         );
         context.metadata_tokens = MetadataTokens::with_key(kept.keyring().token.clone());
         let shelf = Arc::new(Shelf::new(state.logins(), Arc::clone(&changed)));
-        let keeper = Keeper::new(kept, Arc::clone(&shelf), Arc::clone(&clock), changed);
+        let tokens = Arc::new(Tokens::new(Arc::clone(&clock), Arc::clone(&changed)));
+        context.tokens = Arc::clone(&tokens);
+        let keeper = Keeper::new(
+            kept,
+            Arc::clone(&shelf),
+            Arc::clone(&tokens),
+            Arc::clone(&clock),
+            changed,
+        );
+        tokens.restore(state.tokens(keeper.here()));
         let roles = Roles::new(store, shared, &config);
         let fingerprint = |name: &str| config.roles.get(name).map(|it| it.fingerprint.clone());
+        let clocks = state.clocks(keeper.here());
         let restored = state.restore(fingerprint, keeper.here(), &mut notes);
         for note in notes {
             warn!("{note}");
         }
         let resumed_roles = restored.len();
-        roles.restore(restored);
+        roles.restore(restored, clocks);
         let surfaces = Surfaces::new(&mut sockets);
         let plane = DataPlane::start(Arc::new(context), sockets).map_err(internal)?;
         let waits_for = config
@@ -151,6 +163,7 @@ impl Daemon {
             logins,
             sinks: Sinks::new(Arc::clone(&clock), Arc::clone(&metrics)),
             plane,
+            tokens,
             surfaces,
             keeper,
             manager,

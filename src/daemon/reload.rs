@@ -7,8 +7,8 @@ use tracing::{error, info, warn};
 
 use super::parts::Daemon;
 use crate::config::{self, Loaded, Report, model::Config};
+use crate::future::BoxFuture;
 use crate::observe::audit::{self, Peer};
-use crate::provider::BoxFuture;
 
 impl Daemon {
     /// Reads the files again and applies them as a difference: sentences on what changed, and
@@ -35,6 +35,7 @@ impl Daemon {
         self.logins.apply(&new);
         self.roles.apply(&new).await;
         self.sinks.apply(&new, &self.roles);
+        self.tokens.retain(&new.token_files());
         let listeners = new.listeners.values().cloned().collect();
         if let Err(ended) = self.plane.apply(listeners).await {
             error!(%ended, "the listeners stay as they were"); // the supervisor ends us

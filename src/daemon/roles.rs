@@ -13,11 +13,12 @@ use crate::login::Logins;
 use crate::name::Name;
 use crate::observe::metrics::EndpointLabels;
 use crate::provider::budgets::Budgets;
-use crate::provider::secrets::Stamp;
+use crate::provider::endpoint_clock::Learned;
 use crate::provider::{self, BuildContext, Provider, SourceRoles};
 use crate::refresh::state::Resumed;
-use crate::refresh::{Handle, Refresher, Settings, Shared};
+use crate::refresh::{Handle, Refresher, Settings, Shared, SignedIn};
 use crate::schedule::Tuning;
+use crate::stamp::Stamp;
 use crate::store::{Refresh, Role, Store};
 
 /// Every role's refresher, by name.
@@ -85,10 +86,11 @@ impl Roles {
         }
     }
 
-    /// Sets that roles of these names begin with, if they are started by the next
-    /// [`Self::apply`].
-    pub(super) fn restore(&self, sets: BTreeMap<Name, Resumed>) {
+    /// Sets that roles of these names begin with, and what was learned about the clocks of
+    /// endpoints they call, if they are started by the next [`Self::apply`].
+    pub(super) fn restore(&self, sets: BTreeMap<Name, Resumed>, clocks: BTreeMap<String, Learned>) {
         *lock(&self.restored) = sets;
+        self.context.restore_clocks(clocks);
     }
 
     /// Makes the running roles those of `config`: starts, retunes and stops what differs. A role
@@ -145,7 +147,7 @@ impl Roles {
             .map(|entry| (entry.handle.clone(), settings(&entry, &new)))
             .collect();
         *lock(&self.entries) = new;
-        lock(&self.restored).clear();
+        self.restore(BTreeMap::new(), BTreeMap::new());
         self.shared.changed.notify_one();
         for (handle, settings) in settings {
             handle.retune(settings).await;
@@ -165,10 +167,10 @@ impl Roles {
     }
 
     /// The session of a login changed: its roles try again, within their budgets.
-    pub(super) async fn login_changed(&self, login: &Name) {
+    pub(super) async fn login_changed(&self, login: &Name, signed_in: SignedIn) {
         for managed in self.all() {
             if managed.config.provider.login() == Some(login) {
-                managed.handle.session_changed().await;
+                managed.handle.session_changed(signed_in).await;
             }
         }
     }
@@ -197,6 +199,11 @@ impl Roles {
     #[must_use]
     pub(super) fn get(&self, name: &str) -> Option<Managed> {
         lock(&self.entries).get(name).map(Entry::managed)
+    }
+
+    /// What refusals taught about the clocks of endpoints.
+    pub(super) fn learned_clocks(&self) -> BTreeMap<String, Learned> {
+        self.context.learned_clocks()
     }
 
     /// Sets the gauges to what each endpoint's clock showed last.

@@ -23,6 +23,7 @@ use crate::config::model::{Config, Listener};
 use crate::config::{self, Loaded, Report};
 use crate::listener::Ended;
 use crate::observe::logging::{self, Logging};
+use crate::refresh::SignedIn;
 use crate::store::{Held, Refresh};
 
 /// READY is announced after this long even if a role has neither credentials nor an error: a
@@ -102,6 +103,7 @@ impl Daemon {
         // Roles first: whoever waits in an inherited socket must find the roles and what they
         // held before.
         daemon.roles.apply(&config).await;
+        daemon.tokens.retain(&config.token_files());
         daemon.open_listeners(&config).await?;
         daemon.sinks.apply(&config, &daemon.roles);
         daemon.surfaces.open(behind(&daemon), &config).await;
@@ -198,7 +200,8 @@ impl Daemon {
         self.manager.extend(grace.saturating_add(LAST_WORDS));
         let begun = Instant::now();
         self.surfaces.stop();
-        self.plane.drain(grace).await;
+        let renewals = timeout(grace, self.logins.settled());
+        let ((), _done_or_late) = tokio::join!(self.plane.drain(grace), renewals);
         // A set that arrived meanwhile is kept, too.
         self.keeper.flush(&self.roles).await;
         info!(
@@ -210,8 +213,14 @@ impl Daemon {
     /// Roles of a login whose session changed try again at once.
     async fn watch_logins(&self) {
         loop {
-            let login = self.logins.changed().await;
-            self.roles.login_changed(&login).await;
+            let name = self.logins.changed().await;
+            let login = self.logins.get(name.as_str());
+            let signed_in = if login.is_some_and(|login| login.is_signed_in()) {
+                SignedIn::Yes
+            } else {
+                SignedIn::No
+            };
+            self.roles.login_changed(&name, signed_in).await;
         }
     }
 
@@ -252,7 +261,7 @@ fn behind(daemon: &Arc<Daemon>) -> Behind {
         operators: Arc::clone(&daemon.operators),
         metrics: Arc::clone(&daemon.metrics),
         health: Arc::clone(&daemon.health),
-        clock: Arc::clone(&daemon.clock),
+        tokens: Arc::clone(&daemon.tokens),
         audit: Arc::clone(&daemon.audit),
         config_file: daemon.config_file.clone(),
     }

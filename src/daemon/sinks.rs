@@ -95,9 +95,17 @@ impl Sinks {
         let mut asked = JoinSet::new();
         for running in lock(&self.running).values() {
             if roles.contains(&running.config.role) {
-                let path = running.config.path.display().to_string();
+                let path = format!("`{}`", running.config.path.display());
                 let forget = running.forget.clone();
-                asked.spawn(async move { Some(format!("`{path}`: {}", ask(forget).await?)) });
+                asked.spawn(async move {
+                    let why = ask(forget).await?;
+                    // Most reasons name the file themselves.
+                    Some(if why.starts_with(&path) {
+                        why
+                    } else {
+                        format!("{path}: {why}")
+                    })
+                });
             }
         }
         let mut left: Vec<String> = asked.join_all().await.into_iter().flatten().collect();

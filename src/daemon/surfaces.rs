@@ -17,8 +17,8 @@ use crate::admin::health::Health;
 use crate::admin::metrics_server::Shown;
 use crate::admin::whereabouts::{self, Left};
 use crate::admin::{Denials, MetricsAccess, Operations, metrics_server, server};
-use crate::clock::Clock;
 use crate::config::model::{Admin, Config, Metrics as MetricsAddress, Principals};
+use crate::listener::token::Tokens;
 use crate::listener::{Inherited, SocketFile};
 use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
@@ -49,7 +49,7 @@ pub(super) struct Behind {
     pub(super) operators: Arc<ArcSwap<Principals>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) audit: Arc<Audit>,
     /// By which commands know the daemon.
     pub(super) config_file: PathBuf,
@@ -292,7 +292,7 @@ async fn keep_metrics(
     loop {
         let settings = &keeping.settings;
         let denials = Denials::of_metrics(Arc::clone(&behind.metrics), Arc::clone(&behind.audit));
-        let access = MetricsAccess::new(settings, Arc::clone(&behind.clock), denials);
+        let access = MetricsAccess::new(settings, &behind.tokens, denials);
         let opened = access.and_then(|access| {
             let listener = lock(&sockets.metrics).tcp(METRICS, settings.address);
             let listener = listener.map_err(|error| error.to_string())?;

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::moment::FARTHEST_OFFSET;
+
 /// Longest delay, and how long a hanging call hangs if its client never gives up.
 pub const LONGEST_DELAY: Duration = Duration::from_mins(10);
 
@@ -225,7 +227,7 @@ impl Fault {
         }
         if self
             .skew_seconds
-            .is_some_and(|skew| skew.unsigned_abs() > super::state::FARTHEST_OFFSET)
+            .is_some_and(|skew| skew.unsigned_abs() > FARTHEST_OFFSET)
         {
             return Some("`skew_seconds` is more than a year");
         }

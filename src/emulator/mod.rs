@@ -47,14 +47,19 @@ mod control;
 mod faults;
 mod huawei;
 mod jwt;
+mod moment;
+mod orders;
 mod parameters;
 mod portal;
+mod portal_book;
 mod random;
+mod reply;
 mod respond;
 mod saml;
 mod script;
 mod server;
 mod state;
+mod strike;
 mod tencent;
 mod wire;
 mod world;
@@ -68,10 +73,11 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, SystemClock};
 pub use calls::{CallsReport, MOST_RECENT, RecentCall};
 pub use faults::{Fault, FaultKind, LONGEST_DELAY};
-pub use portal::{Decision, Person, Portal, PortalAccount, PortalRole, Rules};
+pub use moment::FARTHEST_OFFSET;
+use orders::Orders;
+pub use portal_book::{Decision, Person, Portal, PortalAccount, PortalRole, Rules};
 pub use script::{InvalidFaults, MOST_FAULTS};
-use server::Orders;
-pub use state::{FARTHEST_OFFSET, State};
+pub use state::State;
 pub use world::{
     ACCOUNT, Caller, HUAWEI_ACCOUNT, HUAWEI_USER, Instance, InvalidTrusted, IssuedKey,
     LONGEST_SESSION, LongLivedKey, OTHER_ACCOUNT, OidcProvider, Role, SamlProvider, Trusted, USER,

@@ -57,7 +57,7 @@ impl Random {
 
     /// The id of one request of Huawei Cloud: 32 hexadecimal digits.
     pub(super) fn huawei_request_id(&self) -> String {
-        crate::provider::mac::hex(self.part(368, 16))
+        crate::mac::hex(self.part(368, 16))
     }
 
     /// The id of one request, in the form of a UUID (version 4).

@@ -9,10 +9,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::debug;
 
+use super::orders::{Order, Orders};
 use super::respond::respond;
 use super::state::State;
 use super::wire::{ResetSwitch, Wire};
@@ -21,53 +22,6 @@ use super::wire::{ResetSwitch, Wire};
 const MOST_CONNECTIONS: usize = 1_024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 64 * 1024;
-
-/// Orders to the accepting task, each acknowledged when carried out.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// Close the listener and every connection.
-    Pause(oneshot::Sender<()>),
-    /// Listen again at the same address.
-    Resume(oneshot::Sender<io::Result<()>>),
-}
-
-/// The way to give orders.
-#[derive(Clone, Debug)]
-pub(super) struct Orders(mpsc::Sender<Order>);
-
-impl Orders {
-    pub(super) fn channel() -> (Self, mpsc::Receiver<Order>) {
-        let (sender, receiver) = mpsc::channel(8);
-        (Self(sender), receiver)
-    }
-
-    /// Returns when nothing listens any more.
-    pub(super) async fn pause(&self) {
-        let (done, wait) = oneshot::channel();
-        if self.0.send(Order::Pause(done)).await.is_ok() {
-            drop(wait.await);
-        }
-    }
-
-    /// Returns when connections are accepted again.
-    pub(super) async fn resume(&self) -> io::Result<()> {
-        let gone = || io::Error::other("the emulator is shut down");
-        let (done, wait) = oneshot::channel();
-        let order = Order::Resume(done);
-        self.0.send(order).await.map_err(|_| gone())?;
-        wait.await.map_err(|_| gone())?
-    }
-
-    /// Down for so long, then up again, whatever it takes.
-    pub(super) async fn outage(self, length: Duration) {
-        self.pause().await;
-        tokio::time::sleep(length).await;
-        while let Err(error) = self.resume().await {
-            warn!(%error, "the emulator cannot listen again yet");
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-}
 
 /// A listener for the emulator. Loopback only: it believes unsigned assertions and gives out
 /// secrets for the asking.

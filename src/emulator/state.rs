@@ -2,18 +2,15 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use super::calls::{Calls, CallsReport};
 use super::faults::{Called, Fault};
-use super::portal::{Decision, Portal};
+use super::moment::{FARTHEST_OFFSET, Moment};
+use super::portal_book::{Decision, Portal};
 use super::script::{InvalidFaults, Script};
 use super::world::World;
-use crate::clock::{BootTime, Clock};
+use crate::clock::Clock;
 use crate::listener::metadata_token::MetadataTokens;
-
-/// How far the emulated clock may be moved, in seconds: a year.
-pub const FARTHEST_OFFSET: u64 = 366 * 86_400;
 
 /// A running emulator's inside. All methods take a short lock and never wait for the network.
 #[derive(Debug)]
@@ -26,33 +23,6 @@ pub struct State {
     script: Mutex<Script>,
     calls: Mutex<Calls>,
     portal: Mutex<Portal>,
-}
-
-/// One reading of the clocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    /// The host's wall clock, in seconds since 1970.
-    pub(super) host: u64,
-    /// How far the emulator's is ahead of it, in seconds.
-    pub(super) ahead: i64,
-    pub(super) boot: BootTime,
-}
-
-impl Moment {
-    /// What the emulator takes for the time of day, in seconds since 1970.
-    pub(super) fn shown(self) -> u64 {
-        self.seen_from_here(self.host)
-    }
-
-    /// A time of the host's clock on the emulator's.
-    pub(super) fn seen_from_here(self, host_seconds: u64) -> u64 {
-        host_seconds.saturating_add_signed(self.ahead)
-    }
-
-    /// [`Self::shown`] as a time.
-    pub(super) fn wall(self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(self.shown())
-    }
 }
 
 impl State {

@@ -83,15 +83,7 @@ fn identify(live: &Live, client: SocketAddr, server: SocketAddr) -> Identity {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .owner(client, server);
-    match answer {
-        Ok(Some(uid)) => Identity::Known {
-            uid,
-            gid: None,
-            pid: None,
-        },
-        Ok(None) => Identity::NoSuchSocket,
-        Err(_) => Identity::NoAnswer,
-    }
+    Identity::of_owner(answer)
 }
 
 fn session(live: &Arc<Live>, identity: Identity, server: Option<SocketAddr>) -> Session {

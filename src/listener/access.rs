@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::sock_diag::Unanswered;
 use crate::config::model::{Address, Allow, Principals};
 use crate::name::Name;
 use crate::observe::audit::Peer;
@@ -71,6 +72,20 @@ impl Admission {
 }
 
 impl Identity {
+    /// What the kernel's answer to whose a connection is makes of its other end.
+    #[must_use]
+    pub fn of_owner(answer: Result<Option<u32>, Unanswered>) -> Self {
+        match answer {
+            Ok(Some(uid)) => Self::Known {
+                uid,
+                gid: None,
+                pid: None,
+            },
+            Ok(None) => Self::NoSuchSocket,
+            Err(_) => Self::NoAnswer,
+        }
+    }
+
     /// The uid, where known.
     #[must_use]
     pub fn uid(self) -> Option<u32> {

@@ -55,6 +55,7 @@ pub use inherited::{Inherited, KeepSockets, Origin, Socket, SocketFile};
 pub use metadata_token::MetadataTokens;
 use plane::{Command, Plane};
 use sock_diag::SockDiag;
+use token::Tokens;
 
 /// What every listener needs from the rest of the daemon.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub struct Context {
     /// Makes and checks the tokens of metadata protocols, with a key of this run's own unless
     /// another is put in its place.
     pub metadata_tokens: MetadataTokens,
+    /// The token files of listeners.
+    pub tokens: Arc<Tokens>,
     /// Asked who is at the other end of a TCP connection.
     kernel: Mutex<SockDiag>,
 }
@@ -81,6 +84,7 @@ impl Context {
     ) -> Self {
         Self {
             store,
+            tokens: Arc::new(Tokens::new(Arc::clone(&clock), Arc::default())),
             clock,
             metrics,
             audit,

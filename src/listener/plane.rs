@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,9 +46,6 @@ pub(crate) struct Plane {
     inherited: Inherited,
     board: Arc<Board>,
     listeners: BTreeMap<Name, Running>,
-    /// Opened before, by their paths: what a token replaced has to stay good while its listener
-    /// is bound anew.
-    tokens: BTreeMap<PathBuf, Arc<Token>>,
     /// Gone from the configuration, with connections that finish their answers.
     leaving: Vec<Arc<Live>>,
 }
@@ -99,7 +95,6 @@ impl Plane {
             inherited,
             board,
             listeners: BTreeMap::new(),
-            tokens: BTreeMap::new(),
             leaving: Vec::new(),
         }
     }
@@ -124,7 +119,10 @@ impl Plane {
                     }
                     None => return,
                 },
-                _ = retry.tick() => self.retry().await,
+                _ = retry.tick() => {
+                    self.context.tokens.look();
+                    self.retry().await;
+                }
                 _ = flush.tick() => self.context.audit.flush(),
             }
         }
@@ -135,8 +133,6 @@ impl Plane {
             .into_iter()
             .map(|listener| (listener.name.clone(), listener))
             .collect();
-        self.tokens
-            .retain(|path, _| desired.values().any(|it| it.token.as_ref() == Some(path)));
         for stray in self
             .inherited
             .close_strays(|name| desired.contains_key(name))
@@ -148,7 +144,11 @@ impl Plane {
         for name in known {
             let new = desired.get(&name);
             let is_over = self.listeners.get(&name).is_some_and(|running| {
-                new.is_none_or(|new| change(&running.config, new) == Change::Socket)
+                new.is_none_or(|new| {
+                    let written = |it: &Listener| it.access.mode_is_set;
+                    change(&running.config, new) == Change::Socket
+                        || (written(&running.config) != written(new) && !self.inherited.fits(new))
+                })
             });
             if is_over {
                 self.remove(&name, new).await;
@@ -256,19 +256,12 @@ impl Plane {
         })
     }
 
-    /// The token that a listener names, opened if it was not.
-    fn token(&mut self, config: &Listener) -> Result<Option<Arc<Token>>, TokenError> {
-        let Some(path) = &config.token else {
-            return Ok(None);
-        };
-        if let Some(opened) = self.tokens.get(path) {
-            opened.give_to(config.access.group)?;
-            return Ok(Some(Arc::clone(opened)));
-        }
-        let clock = Arc::clone(&self.context.clock);
-        let token = Arc::new(Token::open(path, config.access.group, clock)?);
-        self.tokens.insert(path.clone(), Arc::clone(&token));
-        Ok(Some(token))
+    /// The token that a listener names.
+    fn token(&self, config: &Listener) -> Result<Option<Arc<Token>>, TokenError> {
+        let tokens = &self.context.tokens;
+        let path = config.token.as_ref();
+        path.map(|path| tokens.open(path, config.access.group))
+            .transpose()
     }
 
     fn socket(

@@ -1,5 +1,5 @@
-//! Every way in which a request is turned down: counted, told to the audit where somebody was
-//! kept out, and said in the shape of the protocol.
+//! Every way in which a request is turned down, in the shape of the protocol. What is refused for
+//! how it was asked or by whom is counted as denied, and told to the audit.
 
 use hyper::http::{StatusCode, request::Parts};
 
@@ -57,11 +57,7 @@ impl Session {
 
     pub(super) fn refuse_request(&self, protocol: Protocol, violation: Violation) -> Answer {
         let status = violation.status();
-        if status == StatusCode::FORBIDDEN {
-            self.denied(protocol, violation.reason());
-        } else {
-            self.live.denied(violation.reason());
-        }
+        self.denied(protocol, violation.reason());
         let mut answer = self.refuse(protocol, status, &violation.to_string());
         if let Violation::Method(methods) = violation {
             answer = answer::allow(answer, methods);
@@ -86,7 +82,7 @@ impl Session {
     pub(super) fn refuse_slow_body(&self, parts: &Parts) -> Answer {
         let rules = self.live.rules.load();
         let protocol = Protocol::speaking(&rules.protocols, parts.uri.path());
-        self.live.denied("request");
+        self.denied(protocol, "request");
         answer::closing(self.refuse(
             protocol,
             StatusCode::REQUEST_TIMEOUT,
@@ -106,7 +102,7 @@ impl Session {
         } else {
             "the head of a request is limited to 16 KB and 100 headers"
         };
-        self.live.denied("request");
+        self.denied(protocol, "request");
         answer::closing(self.refuse(protocol, status, message))
     }
 

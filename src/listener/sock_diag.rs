@@ -235,6 +235,12 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
 mod tests {
     use std::net::{SocketAddr, TcpListener, TcpStream};
 
+    use rustix::io::Errno;
+    use rustix::net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, getsockname, netlink,
+        netlink::SocketAddrNetlink, recv, sendto, socket_with,
+    };
+
     use super::{AF_INET, AF_INET6, Answer, HEADER, SockDiag, parse, request};
     use crate::listener::tests::support::skipped;
 
@@ -343,5 +349,30 @@ mod tests {
         }
         let never = kernel.owner(at("127.0.0.1:1"), at("127.0.0.1:2"));
         assert_eq!(never, Ok(None));
+    }
+
+    /// A process with the right to may send to any netlink socket; what it sends must not arrive.
+    #[test]
+    fn nobody_but_the_kernel_is_heard() {
+        let mut kernel = SockDiag::default();
+        let nobody = at("127.0.0.1:1");
+        assert_eq!(kernel.owner(nobody, nobody), Ok(None));
+        let ours = &kernel.socket.as_ref().unwrap().socket;
+        let address: SocketAddrNetlink = getsockname(ours).unwrap().try_into().unwrap();
+        let other = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            Some(netlink::SOCK_DIAG),
+        )
+        .unwrap();
+        let sent = sendto(&other, &row(1, 0, 5), SendFlags::empty(), &address);
+        if sent == Err(Errno::PERM) {
+            skipped("only root can send to another's netlink socket");
+            return;
+        }
+        assert_eq!(sent, Err(Errno::CONNREFUSED));
+        let heard = recv(ours, &mut [0_u8; 512], RecvFlags::DONTWAIT);
+        assert_eq!(heard.unwrap_err(), Errno::AGAIN);
     }
 }

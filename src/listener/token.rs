@@ -4,30 +4,32 @@
 //!    since many clients send what they read as it is.
 //! 2. It is read again when it changes; what it held before stays good for ten minutes, because
 //!    a client may have it in an environment variable.
+//!    That outlives a restart of the process where somebody keeps it (see [`Tokens::kept`]), not
+//!    one of the machine.
 //! 3. What is too short to be a secret is no token: it lets nobody in.
 //!
 //! Comparing takes the same time wherever two tokens differ.
 
+mod file;
 mod group;
+mod tokens;
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-use super::bind::directory;
 use crate::clock::{BootTime, Clock};
+use crate::directory;
+pub use file::TokenError;
+use file::{Stamp, create, read};
+pub use tokens::{KeptToken, Tokens};
 
-const SHORTEST: usize = 16;
-const LONGEST: u64 = 4096;
 const OVERLAP: Duration = Duration::from_mins(10);
 /// Between two looks at the file.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -36,17 +38,15 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// Earlier tokens kept at a time; a file written in pieces makes a few.
 const MOST_PREVIOUS: usize = 8;
 
-type Value = Zeroizing<Vec<u8>>;
-
-/// Why there is no token. Names the file and what to do.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct TokenError(String);
+/// A token, as it is sent.
+pub type Value = Zeroizing<Vec<u8>>;
 
 /// The tokens that are good at the moment.
 pub struct Token {
     path: PathBuf,
     clock: Arc<dyn Clock>,
+    /// Pulled when another token counts.
+    changed: Arc<Notify>,
     known: Mutex<Known>,
 }
 
@@ -57,15 +57,6 @@ struct Known {
     previous: Vec<(Value, BootTime)>,
     stamp: Option<Stamp>,
     looked: BootTime,
-}
-
-/// Changes whenever a file does.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Stamp {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 impl Token {
@@ -102,7 +93,16 @@ impl Token {
                 looked: clock.boot(),
             }),
             clock,
+            changed: Arc::default(),
         })
+    }
+
+    /// What an earlier process knew of the file. If it holds another token now, it was changed
+    /// while nobody looked.
+    fn remember(&mut self, kept: KeptToken) {
+        let now = self.clock.boot();
+        let known = self.known.get_mut().unwrap_or_else(PoisonError::into_inner);
+        known.remember(kept, now);
     }
 
     /// Another group may read the file from now on.
@@ -120,9 +120,9 @@ impl Token {
     #[must_use]
     pub fn accepts(&self, presented: &[u8]) -> bool {
         let now = self.clock.boot();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         if now.since(known.looked) >= LOOK_EVERY {
-            known.look(&self.path, now);
+            self.look_at_file(&mut known, now);
         }
         if known.holds(presented, now) {
             return true;
@@ -130,8 +130,32 @@ impl Token {
         if now.since(known.looked) < LOOK_AGAIN_AFTER {
             return false;
         }
-        known.look(&self.path, now);
+        self.look_at_file(&mut known, now);
         known.holds(presented, now)
+    }
+
+    /// Reads the file again if it changed.
+    fn look(&self) {
+        self.look_at_file(&mut self.lock(), self.clock.boot());
+    }
+
+    fn look_at_file(&self, known: &mut Known, now: BootTime) {
+        if known.look(&self.path, now) {
+            self.changed.notify_one();
+        }
+    }
+
+    fn kept(&self) -> KeptToken {
+        let now = self.clock.boot();
+        let known = self.lock();
+        KeptToken {
+            current: known.current.clone(),
+            previous: known.good_previous(now).cloned().collect(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,26 +173,42 @@ impl Known {
             || Choice::from(0),
             |value| value.as_slice().ct_eq(presented),
         );
-        self.previous
-            .iter()
-            .filter(|(_, until)| now < *until)
+        self.good_previous(now)
             .fold(current, |found, (value, _)| {
                 found | value.as_slice().ct_eq(presented)
             })
             .into()
     }
 
-    /// Reads the file again if it changed. A file that is gone changes nothing: who holds the
-    /// token may go on.
-    fn look(&mut self, path: &Path, now: BootTime) {
+    fn good_previous(&self, now: BootTime) -> impl Iterator<Item = &(Value, BootTime)> {
+        self.previous.iter().filter(move |(_, until)| now < *until)
+    }
+
+    fn remember(&mut self, kept: KeptToken, now: BootTime) {
+        let replaced = kept
+            .current
+            .filter(|value| self.current.as_ref() != Some(value))
+            .map(|value| (value, now + OVERLAP));
+        let previous = kept.previous.into_iter();
+        self.previous = replaced
+            .into_iter()
+            .chain(previous.map(|(value, until)| (value, until.min(now + OVERLAP))))
+            .filter(|(_, until)| now < *until)
+            .take(MOST_PREVIOUS)
+            .collect();
+    }
+
+    /// Reads the file again if it changed; whether another token counts now. A file that is gone
+    /// changes nothing: who holds the token may go on.
+    fn look(&mut self, path: &Path, now: BootTime) -> bool {
         self.looked = now;
         self.previous.retain(|(_, until)| now < *until);
         let Ok(found) = fs::metadata(path) else {
-            return;
+            return false;
         };
         let stamp = Stamp::of(&found);
         if self.stamp == Some(stamp) {
-            return;
+            return false;
         }
         self.stamp = Some(stamp);
         let value = match read(path, rustix::process::geteuid().as_raw()) {
@@ -182,7 +222,7 @@ impl Known {
             .as_ref()
             .is_some_and(|value| self.current.as_ref() == Some(value))
         {
-            return;
+            return false;
         }
         if let Some(replaced) = self.current.take() {
             self.previous.insert(0, (replaced, now + OVERLAP));
@@ -192,106 +232,8 @@ impl Known {
             tracing::info!(path = %path.display(), "token read again");
         }
         self.current = value;
+        true
     }
-}
-
-impl Stamp {
-    fn of(found: &fs::Metadata) -> Self {
-        Self {
-            inode: found.ino(),
-            size: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        }
-    }
-}
-
-fn create(path: &Path, group: Option<u32>) -> io::Result<()> {
-    let mut random = Zeroizing::new([0_u8; 32]);
-    getrandom::fill(&mut *random)?;
-    let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(*random));
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{:016x}", fastrand::u64(..)));
-    let temporary = PathBuf::from(temporary);
-    let written = write_new(&temporary, group, text.as_bytes())
-        // Never over another's: whoever came first made the token.
-        .and_then(
-            |()| match renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE) {
-                Ok(()) => Ok(()),
-                Err(errno) => Err(errno.into()),
-            },
-        );
-    match written {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let removed = fs::remove_file(&temporary);
-            if error.kind() == ErrorKind::AlreadyExists && removed.is_ok() {
-                Ok(())
-            } else {
-                Err(error)
-            }
-        }
-    }
-}
-
-fn write_new(path: &Path, group: Option<u32>, text: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o400)
-        .open(path)?;
-    if let Some(group) = group {
-        fchown(&file, None, Some(group)).map_err(|error| group::refused(group, &error))?;
-    }
-    file.set_permissions(Permissions::from_mode(0o440))?;
-    file.write_all(text)?;
-    file.sync_all()
-}
-
-fn read(path: &Path, own: u32) -> Result<(Value, Stamp), TokenError> {
-    let shown = path.display();
-    let unreadable =
-        |error: io::Error| TokenError(format!("token file `{shown}` cannot be read: {error}"));
-    let entry = fs::symlink_metadata(path).map_err(unreadable)?;
-    // A pipe in its place must not hold up whoever asks.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .map_err(unreadable)?;
-    let found = file.metadata().map_err(unreadable)?;
-    for owner in [entry.uid(), found.uid()] {
-        if owner != 0 && owner != own {
-            return Err(TokenError(format!(
-                "token file `{shown}` belongs to uid {owner}, who could change it: it must belong \
-                 to root or to uid {own}"
-            )));
-        }
-    }
-    if !found.is_file() {
-        return Err(TokenError(format!(
-            "token file `{shown}` is not a regular file"
-        )));
-    }
-    let room = usize::try_from(found.size().min(LONGEST)).unwrap_or(0) + 1;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.take(LONGEST)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    let value = Zeroizing::new(bytes.trim_ascii_end().to_vec());
-    if value.len() < SHORTEST {
-        return Err(TokenError(format!(
-            "token file `{shown}` holds fewer than {SHORTEST} bytes, which is no secret: remove \
-             it and a good one is made"
-        )));
-    }
-    if !value.iter().all(u8::is_ascii_graphic) {
-        return Err(TokenError(format!(
-            "token file `{shown}` holds what cannot be sent in a header: remove it and a good \
-             one is made"
-        )));
-    }
-    Ok((value, Stamp::of(&found)))
 }
 
 #[cfg(test)]

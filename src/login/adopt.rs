@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use crate::config::model::Site;
-use crate::provider::identity_center::Session;
-use crate::provider::secrets::{SecretRef, SecretSource, Stamp};
-use crate::secret::Secret;
+use crate::provider::session::Session;
+use crate::secret::{Secret, SecretRef, SecretSource};
+use crate::stamp::Stamp;
 
 /// The profile file of one login.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::clock::unix_seconds;
-use crate::provider::identity_center::{Registration, Session};
-use crate::provider::upstream::WipedBuffer;
-use crate::secret::Secret;
+use crate::provider::identity_center::Registration;
+use crate::provider::session::Session;
+use crate::secret::{Secret, WipedBuffer};
 
 const VERSION: u32 = 1;
 

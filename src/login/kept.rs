@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use tracing::{error, warn};
 
 use super::adopt::Profile;
+use super::ahead::Ahead;
 use super::document;
 use super::news::News;
 use super::portal::Portal;
@@ -15,10 +16,11 @@ use super::store::{Store, Version};
 use crate::clock::{BootTime, Clock};
 use crate::config::model::{self};
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::identity_center::{Registration, Session};
+use crate::provider::identity_center::Registration;
 use crate::provider::meter::Meter;
-use crate::provider::secrets::Stamp;
+use crate::provider::session::Session;
 use crate::provider::upstream::Clients;
+use crate::stamp::Stamp;
 
 /// One login. What operators do with it is in `operations`, what time does in `watched`, what
 /// becomes of a refused session in `renew`.
@@ -84,6 +86,8 @@ pub(super) struct Held {
     pub(super) sign_in: Option<Arc<SignIn>>,
     /// When and why a renewal failed that may succeed yet.
     pub(super) not_renewed: Option<(BootTime, Class, String)>,
+    /// How renewing goes ahead of its end.
+    pub(super) ahead: Ahead,
 }
 
 impl Held {
@@ -93,7 +97,7 @@ impl Held {
     }
 
     /// What of it is ours to keep.
-    fn ours(&self) -> Option<Arc<Session>> {
+    pub(super) fn ours(&self) -> Option<Arc<Session>> {
         self.in_force()
             .filter(|_| self.origin == Origin::SignIn)
             .cloned()
@@ -183,6 +187,11 @@ impl Login {
         }
     }
 
+    /// Waits for whoever is changing which session there is.
+    pub(super) async fn settled_down(&self) {
+        drop(self.changing.lock().await);
+    }
+
     fn succeed(&self, before: &Self) {
         {
             let before = before.held();
@@ -230,6 +239,12 @@ impl Login {
         &self.settings
     }
 
+    /// Whether there is a session that the cloud did not refuse.
+    #[must_use]
+    pub fn is_signed_in(&self) -> bool {
+        self.session().is_some()
+    }
+
     /// The session in force, unless the cloud refused it.
     pub(super) fn session(&self) -> Option<Arc<Session>> {
         self.held().in_force().cloned()
@@ -246,6 +261,7 @@ impl Login {
             held.ended = false;
             held.warned = false;
             held.not_renewed = None;
+            held.ahead = Ahead::default();
         }
         self.tell_roles();
     }
@@ -300,27 +316,22 @@ impl Login {
         held.trouble = outcome.err();
     }
 
-    /// Makes sure that no session is kept anywhere; true if something was there that was not
+    /// Makes sure that nothing is kept anywhere, neither the session nor what it was made with: the
+    /// next sign-in makes us known anew, in one call. True if something was there that was not
     /// known.
     pub(super) fn forget(&self) -> Result<bool, String> {
-        let (unread, client) = {
+        let unread = {
             let mut held = self.held();
             held.session = None;
+            held.client = None;
             held.origin = Origin::SignIn;
             held.ended = false;
             held.warned = false;
             held.trouble = None;
-            (held.unread.take().is_some(), held.client.clone())
+            held.ahead = Ahead::default();
+            held.unread.take().is_some()
         };
-        let text = document::write(&self.settings.identity(), None, client.as_deref(), false);
-        let gone = if unread {
-            self.store.remove()
-        } else if client.is_some() && self.store.save(text.as_ref()).is_ok() {
-            Ok(false)
-        } else {
-            // What cannot be written anew can still be taken away.
-            self.store.remove().map(|_| false)
-        };
+        let gone = self.store.remove().map(|was_there| was_there && unread);
         let others = self.store.remove_others();
         gone.and_then(|unknown| Ok(unknown | others?))
             .map_err(|error| {

@@ -10,12 +10,12 @@ use super::news::News;
 use super::shelf::Shelf;
 use crate::clock::{Clock, unix_seconds};
 use crate::config::model::{Config, Keep};
+use crate::future::BoxFuture;
 use crate::name::Name;
 use crate::observe::metrics::{LoginLabels, Metrics};
-use crate::provider::BoxFuture;
 use crate::provider::budgets::Budgets;
-use crate::provider::identity_center::{AfterRefusal, HoldsSession, Session};
 use crate::provider::meter::Meter;
+use crate::provider::session::{AfterRefusal, HoldsSession, Session};
 use crate::provider::upstream::Clients;
 
 /// How often clocks and adopted profiles are looked at.
@@ -106,6 +106,13 @@ impl Logins {
         drop(old);
         self.clients.prune();
         self.tick();
+    }
+
+    /// Resolves when what was begun is done: a refresh token that was used up must bring its session.
+    pub async fn settled(&self) {
+        for (_, login) in self.all() {
+            login.settled_down().await;
+        }
     }
 
     fn shared(&self, config: &Config) -> Shared {

@@ -15,13 +15,17 @@
 //! 3. The cloud decides when a session has ended, in its own words: no page of somebody on the way
 //!    there does, and our clock only warns ahead of it.
 //! 4. One thing at a time changes which session there is: a sign-in, a sign-out or a renewal. A
-//!    renewal that was begun is finished, whoever asked for it.
+//!    renewal that was begun is finished, whoever asked for it; a stop waits for that.
 //! 5. What could not be read is not written over, except by a new session.
-//! 6. No token, device code, state or assertion is in any log, error or status.
+//! 6. A session with a refresh token is renewed ahead of its end, and nobody is warned of one that
+//!    will not come.
+//! 7. No token, device code, state or assertion is in any log, error or status.
 //!
-//! The wire is `provider::identity_center`; what roles see of all this is its `HoldsSession`.
+//! The wire is `provider::identity_center`; what roles see of all this is
+//! `provider::session`.
 
 mod adopt;
+mod ahead;
 mod document;
 mod kept;
 mod logins;

@@ -11,7 +11,8 @@ use super::sign_in::{SignIn, Stage, wait_for_approval};
 use crate::clock::{rfc3339_seconds, sleep_until};
 use crate::observe::audit::{self, Peer};
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::identity_center::{Account, AfterRefusal, PermissionSet, Session};
+use crate::provider::identity_center::{Account, PermissionSet};
+use crate::provider::session::{AfterRefusal, Session};
 
 /// How often a throttled portal is asked for one page.
 const TRIES: u32 = 4;
@@ -65,7 +66,7 @@ impl Login {
         Ok((sign_in, false))
     }
 
-    async fn conclude(&self, sign_in: &SignIn, outcome: Result<Session, Stage>) {
+    async fn conclude(self: &Arc<Self>, sign_in: &SignIn, outcome: Result<Session, Stage>) {
         let _alone = self.changing.lock().await;
         // Somebody may have signed out, or gone, between the approval and now.
         let outcome = outcome.and_then(|session| {
@@ -83,7 +84,9 @@ impl Login {
                     ends_at = rfc3339_seconds(session.ends_at),
                     "signed in"
                 );
+                let replaced = self.held().ours();
                 self.accept(Arc::new(session));
+                self.end_replaced(replaced);
                 stage
             }
             Err(stage) => {
@@ -102,6 +105,26 @@ impl Login {
         let name = self.settings.name.as_str();
         audit::operator("sign-in", &sign_in.peer, name, &stage.as_str());
         sign_in.reached(stage);
+    }
+
+    /// Nobody uses the session before any more, so it need not live on at the cloud. Not waited for;
+    /// whoever is in the middle of a call with it is told that there is another.
+    fn end_replaced(self: &Arc<Self>, replaced: Option<Arc<Session>>) {
+        let now = self.session();
+        let is_another = |it: &Arc<Session>| {
+            let token = now.as_ref().map(|now| now.token.expose());
+            token != Some(it.token.expose())
+        };
+        let Some(replaced) = replaced.filter(is_another) else {
+            return;
+        };
+        let login = Arc::clone(self);
+        drop(tokio::spawn(async move {
+            if let Err(error) = login.portal.log_out(&replaced).await {
+                let name = &login.settings.name;
+                info!(login = %name, error = error.report(), "the session before ends by itself");
+            }
+        }));
     }
 
     /// The sign-in that was begun last.

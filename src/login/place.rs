@@ -14,8 +14,8 @@ use rustix::process::geteuid;
 
 use super::seal::SealError;
 use crate::name::Name;
-use crate::provider::secrets::{SecretError, Stamp};
-use crate::provider::upstream::WipedBuffer;
+use crate::secret::{SecretError, WipedBuffer};
+use crate::stamp::Stamp;
 
 /// No login is longer, in bytes: the longest token, refresh token and client are 10 KiB each.
 const LARGEST: u64 = 256 * 1024;

@@ -9,9 +9,10 @@ use crate::clock::{BootTime, Clock};
 use crate::config::model;
 use crate::provider::error::ProviderError;
 use crate::provider::identity_center::{
-    Account, Approval, Huawei, PermissionSet, Registration, Session, Tencent, new_state,
+    Account, Approval, Huawei, PermissionSet, Registration, Tencent, new_state,
 };
 use crate::provider::meter::Meter;
+use crate::provider::session::Session;
 use crate::provider::upstream::Clients;
 use crate::secret::Secret;
 

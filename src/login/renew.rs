@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::kept::Login;
 use crate::clock::BootTime;
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::identity_center::{AfterRefusal, Session};
+use crate::provider::session::{AfterRefusal, Session};
 use crate::secret::Secret;
 
 impl Login {
@@ -74,7 +74,7 @@ impl Login {
         AfterRefusal::NotNow(ProviderError::new(Class::NeedsLogin, message))
     }
 
-    fn renewed(&self, session: &Arc<Session>, renewed: Session) -> AfterRefusal {
+    pub(super) fn renewed(&self, session: &Arc<Session>, renewed: Session) -> AfterRefusal {
         let is_current = {
             let held = self.held();
             held.in_force()
@@ -89,7 +89,7 @@ impl Login {
         AfterRefusal::Another
     }
 
-    fn not_now(&self, error: &ProviderError) -> AfterRefusal {
+    pub(super) fn not_now(&self, error: &ProviderError) -> AfterRefusal {
         let name = &self.settings.name;
         warn!(login = %name, error = error.report(), "cannot renew now");
         let message = format!(

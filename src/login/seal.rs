@@ -13,8 +13,7 @@ use ring::aead;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::provider::upstream::WipedBuffer;
-use crate::secret::Secret;
+use crate::secret::{Secret, WipedBuffer};
 
 /// Begins every sealed file.
 const MAGIC: &[u8] = b"credvend-sealed-1\n";

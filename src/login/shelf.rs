@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tracing::info;
 
 use crate::name::Name;
-use crate::provider::upstream::WipedBuffer;
+use crate::secret::WipedBuffer;
 
 /// One document per login, as it would stand in a file.
 #[derive(Default)]

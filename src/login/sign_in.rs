@@ -12,7 +12,8 @@ use super::portal::{Challenge, Portal, Ticket};
 use crate::clock::{Clock, sleep_until};
 use crate::observe::audit::Peer;
 use crate::provider::error::{Class, foreign};
-use crate::provider::identity_center::{Approval, Session};
+use crate::provider::identity_center::Approval;
+use crate::provider::session::Session;
 
 /// How a sign-in stands.
 #[derive(Clone, Debug, Eq, PartialEq)]

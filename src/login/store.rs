@@ -9,8 +9,8 @@ use super::seal;
 use super::shelf::Shelf;
 use crate::config::model::Keep;
 use crate::name::Name;
-use crate::provider::secrets::{SecretSource, Stamp};
-use crate::provider::upstream::WipedBuffer;
+use crate::secret::{SecretSource, WipedBuffer};
+use crate::stamp::Stamp;
 
 /// The place of one login, and those where another `state` may have left something of it.
 pub(super) struct Store {
@@ -131,7 +131,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
-    use crate::provider::secrets::SecretRef;
+    use crate::secret::SecretRef;
 
     fn store(directory: &Path, keep: &Keep) -> Store {
         Store::new(keep, directory, &Arc::default(), &"corp".parse().unwrap())

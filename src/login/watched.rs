@@ -22,18 +22,22 @@ pub struct Overview {
 
 impl Login {
     /// Looks at the clock and at the adopted profile; to be called every few seconds.
-    pub(super) fn tick(&self) {
+    pub(super) fn tick(self: &Arc<Self>) {
         if self.borrowing {
             return;
         }
         if self.read_again() | self.adopt() {
             self.tell_roles();
         }
+        self.renew_ahead();
         let now = self.clock.wall();
         let due = {
             let mut held = self.held();
-            let ends_at = held.in_force().map(|session| session.ends_at);
-            let due = ends_at.filter(|ends_at| !held.warned && self.is_near(*ends_at, now));
+            let near = held
+                .in_force()
+                .filter(|session| held.is_near(session, self.settings.warn_before, now));
+            let due = near.map(|session| session.ends_at);
+            let due = due.filter(|_| !held.warned);
             held.warned |= due.is_some();
             due
         };
@@ -45,12 +49,6 @@ impl Login {
                 self.keep(session.as_deref(), client.as_deref());
             }
         }
-    }
-
-    /// Within `warn-before` of that end, or past it.
-    fn is_near(&self, ends_at: SystemTime, now: SystemTime) -> bool {
-        let left = ends_at.duration_since(now).unwrap_or_default();
-        left <= self.settings.warn_before
     }
 
     /// Tries again what could not be read, once the file or its key is another. True if it brought
@@ -126,12 +124,13 @@ impl Login {
         let held = self.held();
         let session = held.in_force();
         let is_signing_in = held.sign_in.as_ref().is_some_and(|it| it.is_waiting());
+        let is_near = |session| held.is_near(session, self.settings.warn_before, now);
         let state = match session {
             _ if is_signing_in => "signing-in",
             None => "needs-login",
+            Some(session) if !is_near(session) => "signed-in",
             Some(session) if session.ends_at <= now => "overdue",
-            Some(session) if self.is_near(session.ends_at, now) => "ending",
-            Some(_) => "signed-in",
+            Some(_) => "ending",
         };
         Overview {
             state,

@@ -24,6 +24,10 @@ use tracing_subscriber::{Registry, reload};
 use super::json_escapes::Escaping;
 use crate::config::model::LogFormat;
 
+/// The target of spans that say what events are about. Every filter lets them through, or an event
+/// that it shows would lack its context: a span that was off when it was made stays off.
+pub const CONTEXT: &str = "credvend::context";
+
 /// The installed log.
 #[derive(Clone, Debug)]
 pub struct Logging {
@@ -81,7 +85,8 @@ pub fn parse_filter(text: &str) -> Result<Targets, InvalidFilter> {
         }
     }
     let text: String = text.split_whitespace().collect();
-    text.parse().map_err(|_| wrong(&text))
+    let filter: Targets = text.parse().map_err(|_| wrong(&text))?;
+    Ok(filter.with_target(CONTEXT, Level::ERROR))
 }
 
 /// Installs the log for the whole process, and the panic hook with it.

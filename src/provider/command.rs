@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 
@@ -11,11 +12,12 @@ use super::context::BuildContext;
 use super::error::{Class, ProviderError};
 use super::program::Program;
 use super::service::Identify;
-use super::service::answer::{moment, obtained, parse, secret};
-use super::{BoxFuture, CallSite, Provider};
+use super::service::answer::{self, Holds, moment, secret};
+use super::{CallSite, Provider};
 use crate::clock::{BootTime, Clock};
 use crate::config::model;
 use crate::credentials::{Cloud, Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::secret::Secret;
 
 /// Runs a program for each attempt.
@@ -96,21 +98,25 @@ fn read(cloud: Cloud, printed: &[u8], sent_at: BootTime) -> Result<Obtained, Str
     if let Some(read) = clouds::printed(cloud, printed, sent_at) {
         return read;
     }
-    let process: CredentialProcess = parse(printed)?;
-    if process.version != 1 {
-        return Err(format!(
-            "`Version` is {}, and only 1 is known",
-            process.version
-        ));
+    answer::printed::<CredentialProcess>(printed, sent_at)
+}
+
+impl Holds for CredentialProcess {
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String> {
+        if self.version != 1 {
+            return Err(format!(
+                "`Version` is {}, and only 1 is known",
+                self.version
+            ));
+        }
+        let expires_at = moment(&self.expiration);
+        let keys = Keys {
+            access_key_id: self.access_key_id,
+            secret_access_key: self.secret_access_key,
+            session_token: self.session_token,
+        };
+        Ok((keys, expires_at))
     }
-    let expires_at = moment(&process.expiration);
-    let keys = Keys {
-        access_key_id: process.access_key_id,
-        secret_access_key: process.secret_access_key,
-        session_token: process.session_token,
-    };
-    // The program's host is ours, so its clock is too.
-    obtained(keys, expires_at, None, sent_at)
 }
 
 #[cfg(test)]

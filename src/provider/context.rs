@@ -7,20 +7,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::BoxFuture;
 use super::budget::Budget;
 use super::budgets::Budgets;
-use super::endpoint_clock::EndpointClock;
-use super::identity_center::{AfterRefusal, HoldsSession, Session};
+use super::endpoint_clock::{EndpointClock, Learned};
+use super::key_pair::KeyPair;
 use super::meter::Meter;
-use super::secrets::{SecretRef, SecretSource};
+use super::session::{AfterRefusal, HoldsSession, Session};
 use super::signer::Signer;
 use super::upstream::{Clients, HttpClient};
 use crate::clock::Clock;
 use crate::config::model::{Key, Limits, Source, Upstream};
 use crate::credentials::{Cloud, HoldsCredentials};
+use crate::future::BoxFuture;
 use crate::name::Name;
 use crate::observe::metrics::Metrics;
+use crate::secret::{SecretRef, SecretSource};
 
 /// Finds the role that another one signs with. Asked once per [`super::build`].
 pub type SourceRoles = Arc<dyn Fn(&Name) -> Arc<dyn HoldsCredentials> + Send + Sync>;
@@ -36,6 +37,8 @@ pub struct BuildContext {
     budgets: Arc<Budgets>,
     metrics: Arc<Metrics>,
     endpoint_clocks: Mutex<BTreeMap<String, Arc<EndpointClock>>>,
+    /// Of an earlier process, for endpoints that nobody uses yet.
+    learned_before: Mutex<BTreeMap<String, Learned>>,
     secrets: Mutex<BTreeMap<SecretRef, Arc<SecretSource>>>,
     logins: Mutex<Option<Logins>>,
 }
@@ -62,6 +65,7 @@ impl BuildContext {
             clients: Clients::default(),
             configured: Mutex::new(Configured { keys, source_roles }),
             endpoint_clocks: Mutex::default(),
+            learned_before: Mutex::default(),
             secrets: Mutex::default(),
             logins: Mutex::default(),
         }
@@ -110,6 +114,23 @@ impl BuildContext {
             .collect()
     }
 
+    /// What refusals taught about endpoints' clocks, by their hosts, to be kept for the next
+    /// process of this boot.
+    #[must_use]
+    pub fn learned_clocks(&self) -> BTreeMap<String, Learned> {
+        let clocks = lock(&self.endpoint_clocks);
+        let learned = clocks
+            .iter()
+            .filter_map(|(endpoint, clock)| Some((endpoint.clone(), clock.learned()?)));
+        learned.collect()
+    }
+
+    /// What an earlier process of this boot learned. It counts for endpoints that come into use
+    /// until this is called again.
+    pub fn restore_clocks(&self, learned: BTreeMap<String, Learned>) {
+        *lock(&self.learned_before) = learned;
+    }
+
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock)
     }
@@ -128,7 +149,12 @@ impl BuildContext {
 
     pub(super) fn endpoint_clock(&self, endpoint: &str) -> Arc<EndpointClock> {
         let mut clocks = lock(&self.endpoint_clocks);
-        Arc::clone(clocks.entry(endpoint.to_owned()).or_default())
+        let clock = clocks.entry(endpoint.to_owned()).or_insert_with(|| {
+            let before = lock(&self.learned_before).remove(endpoint);
+            let learned = before.filter(|learned| learned.still_counts(&*self.clock));
+            Arc::new(EndpointClock::new(learned))
+        });
+        Arc::clone(clock)
     }
 
     pub(super) fn secret(&self, reference: &SecretRef) -> Arc<SecretSource> {
@@ -153,10 +179,10 @@ impl BuildContext {
                     .get(name)
                     .cloned()
                     .expect("a valid configuration defines every key that a role names");
+                let (id, secret) = (self.secret(&key.id), self.secret(&key.secret));
                 Signer::Key {
                     name: name.clone(),
-                    id: self.secret(&key.id),
-                    secret: self.secret(&key.secret),
+                    pair: Arc::new(KeyPair::new(id, secret, self.clock())),
                 }
             }
             Source::Role(name) => {
@@ -203,12 +229,14 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::PathBuf;
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::{BuildContext, SourceRoles};
+    use crate::clock::Clock;
     use crate::clock::testing::TestClock;
     use crate::config::model::{CloudLimits, Limits};
     use crate::credentials::Cloud;
-    use crate::provider::secrets::SecretRef;
+    use crate::secret::SecretRef;
 
     fn limits(tencent: f64) -> Limits {
         let limits = |default| CloudLimits {
@@ -278,12 +306,44 @@ mod tests {
         let clock = context.endpoint_clock("a.example");
         assert_eq!(context.clock_skews(), []);
         let now = context.clock().wall();
-        clock.measure(now + std::time::Duration::from_secs(9), now);
+        clock.measure(now + Duration::from_secs(9), now);
         assert_eq!(context.clock_skews(), [("a.example".to_owned(), 9)]);
         context.reconfigure(BTreeMap::new(), limits(50.0), no_roles());
         assert_eq!(context.clock_skews().len(), 1, "somebody uses it");
         drop(clock);
         context.reconfigure(BTreeMap::new(), limits(50.0), no_roles());
         assert_eq!(context.clock_skews(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_learned_clock_is_handed_on_until_the_hosts_is_set() {
+        let clock = Arc::new(TestClock::start());
+        let context = || {
+            let clock = Arc::<TestClock>::clone(&clock);
+            BuildContext::new(clock, BTreeMap::new(), limits(50.0), no_roles())
+        };
+        let hour = Duration::from_hours(1);
+        let first = context();
+        let of_a = first.endpoint_clock("a.example");
+        let _of_b = first.endpoint_clock("b.example");
+        of_a.learn(clock.wall() + hour, &*clock);
+        let kept = first.learned_clocks();
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["a.example"]);
+
+        let stamped = |context: &BuildContext| {
+            let its_clock = context.endpoint_clock("a.example");
+            assert_eq!(its_clock.skew(), None, "it is not measured yet");
+            let its_now = its_clock.now(clock.wall());
+            its_now.duration_since(clock.wall()).unwrap()
+        };
+        let second = context();
+        second.restore_clocks(kept.clone());
+        assert_eq!(stamped(&second), hour);
+        assert_eq!(second.learned_clocks(), kept, "for the one after it");
+
+        let third = context();
+        third.restore_clocks(kept);
+        clock.step_wall(hour);
+        assert_eq!(stamped(&third), Duration::ZERO, "somebody set it right");
     }
 }

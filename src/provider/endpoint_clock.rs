@@ -4,11 +4,17 @@
 //! refused one and told its own time, every later request to that endpoint is stamped with
 //! *its* time, so a host with a wrong clock keeps its credentials fresh.
 //!
+//! What was learned is good until the host's clock is set, over a restart of the process too. If
+//! it is wrong all the same, the next refusal teaches better.
+//!
 //! Only a refusal changes what requests are stamped with. An answer's `Date` alone does not:
 //! a relay on the way may have written it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use crate::clock::{Clock, jumps};
 
 /// Stands for "not measured yet".
 const UNKNOWN: i64 = i64::MIN;
@@ -16,27 +22,43 @@ const UNKNOWN: i64 = i64::MIN;
 /// The clock of one endpoint as seen from here; shared by everybody who calls it.
 #[derive(Debug)]
 pub struct EndpointClock {
-    /// Added to the host's time when signing, in seconds.
-    correction: AtomicI64,
+    learned: Mutex<Option<Learned>>,
     /// The newest measurement, in seconds; for the gauge.
     skew: AtomicI64,
 }
 
-impl Default for EndpointClock {
-    fn default() -> Self {
-        Self {
-            correction: AtomicI64::new(0),
-            skew: AtomicI64::new(UNKNOWN),
-        }
+/// What a refusal taught.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Learned {
+    /// Added to the host's time when signing, in seconds.
+    pub ahead: i64,
+    /// What the host's clock showed at boot-clock zero: if that differs later, it was set.
+    pub wall_at_boot: SystemTime,
+}
+
+impl Learned {
+    /// Whether this says something about the host's clock as it is now.
+    #[must_use]
+    pub fn still_counts(&self, clock: &dyn Clock) -> bool {
+        !jumps::differ(self.wall_at_boot, jumps::wall_at_boot(clock))
     }
 }
 
 impl EndpointClock {
+    /// With what was learned before, if anything was.
+    #[must_use]
+    pub fn new(learned: Option<Learned>) -> Self {
+        Self {
+            learned: Mutex::new(learned),
+            skew: AtomicI64::new(UNKNOWN),
+        }
+    }
+
     /// The time to stamp a request with, in seconds since 1970.
     #[must_use]
     pub fn timestamp(&self, host_now: SystemTime) -> u64 {
         seconds(host_now)
-            .saturating_add(self.correction.load(Ordering::Relaxed))
+            .saturating_add(self.learned().map_or(0, |learned| learned.ahead))
             .max(0)
             .unsigned_abs()
     }
@@ -57,11 +79,21 @@ impl EndpointClock {
 
     /// The endpoint refused our time and showed its own: use that from now on. Returns by how
     /// many seconds it is ahead of this host.
-    pub fn learn(&self, endpoint_now: SystemTime, host_now: SystemTime) -> i64 {
+    pub fn learn(&self, endpoint_now: SystemTime, host: &dyn Clock) -> i64 {
+        let host_now = host.wall();
         self.measure(endpoint_now, host_now);
         let ahead = seconds(endpoint_now).saturating_sub(seconds(host_now));
-        self.correction.store(ahead, Ordering::Relaxed);
+        *self.lock() = Some(Learned {
+            ahead,
+            wall_at_boot: jumps::wall_at_boot(host),
+        });
         ahead
+    }
+
+    /// What the last refusal taught.
+    #[must_use]
+    pub fn learned(&self) -> Option<Learned> {
+        *self.lock()
     }
 
     /// The newest measurement: how many seconds the endpoint is ahead of this host. `None`
@@ -69,6 +101,10 @@ impl EndpointClock {
     #[must_use]
     pub fn skew(&self) -> Option<i64> {
         Some(self.skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Learned>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,31 +118,54 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::EndpointClock;
+    use crate::clock::Clock;
+    use crate::clock::testing::TestClock;
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    #[test]
-    fn a_measurement_is_shown_and_only_a_refusal_is_acted_upon() {
-        let clock = EndpointClock::default();
+    #[tokio::test(start_paused = true)]
+    async fn a_measurement_is_shown_and_only_a_refusal_is_acted_upon() {
+        let clock = EndpointClock::new(None);
         assert_eq!(clock.skew(), None);
         clock.measure(at(1_090), at(1_000));
         assert_eq!(clock.skew(), Some(90));
         assert_eq!(clock.timestamp(at(2_000)), 2_000);
 
-        assert_eq!(clock.learn(at(400), at(1_000)), -600);
+        let host = TestClock::start();
+        let ten_minutes = Duration::from_mins(10);
+        assert_eq!(clock.learn(host.wall() - ten_minutes, &host), -600);
         assert_eq!(clock.skew(), Some(-600));
         assert_eq!(clock.timestamp(at(2_000)), 1_400);
         assert_eq!(clock.now(at(2_000)), at(1_400));
     }
 
-    #[test]
-    fn no_clock_is_too_wrong() {
-        let clock = EndpointClock::default();
-        clock.learn(at(0), at(4_000_000_000));
+    #[tokio::test(start_paused = true)]
+    async fn what_was_learned_counts_until_the_hosts_clock_is_set() {
+        let host = TestClock::start();
+        let clock = EndpointClock::new(None);
+        clock.learn(at(0), &host);
+        let learned = clock.learned().unwrap();
+        host.suspend(Duration::from_hours(9));
+        host.step_wall(Duration::from_secs(4));
+        assert!(learned.still_counts(&host));
+        assert_eq!(
+            EndpointClock::new(Some(learned)).timestamp(host.wall()),
+            9 * 3600 + 4
+        );
+        host.step_wall_back(Duration::from_mins(1));
+        assert!(!learned.still_counts(&host));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_clock_is_too_wrong() {
+        let host = TestClock::start();
+        let clock = EndpointClock::new(None);
+        clock.learn(at(0), &host);
         assert_eq!(clock.timestamp(at(1_000)), 0);
-        clock.learn(at(4_000_000_000), at(0));
+        host.step_wall_back(host.wall().duration_since(at(0)).unwrap());
+        clock.learn(at(4_000_000_000), &host);
         assert_eq!(clock.timestamp(at(1_000)), 4_000_001_000);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Provider`] asks its cloud once and says what happened. The refresher owns everything
 //! around that: budget, time-out, retry, expected account, adoption. To add a cloud, add a
-//! folder here, its kinds to `config::model::Provider`, and its arms to `clouds`.
+//! folder here, its kinds to `config::model::Provider`, and its arms to `kinds` and `clouds`.
 
 pub mod budget;
 pub mod budgets;
@@ -11,32 +11,29 @@ pub mod endpoint_clock;
 pub mod error;
 pub mod huawei;
 pub mod identity_center;
-pub mod mac;
+pub mod key_pair;
 pub mod meter;
 pub mod program;
-pub mod secrets;
+pub mod session;
 pub mod signer;
 pub mod tencent;
 pub mod upstream;
 
 mod clouds;
 mod command;
+mod kinds;
 mod service;
 
 use std::fmt::Debug;
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use budget::Budget;
-pub use clouds::build;
 pub use context::{BuildContext, Logins, SourceRoles};
 use error::ProviderError;
-
-/// A future that a trait object can return.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use kinds::build;
 
 /// One upstream call as the refresher accounts for it.
 #[derive(Clone, Debug)]
@@ -71,7 +68,7 @@ pub trait Provider: Debug + Send + Sync + 'static {
         true
     }
 
-    /// Reads again what the attempt signs with or presents. Whether that is another one now, so
+    /// Reads again what the attempt signs with or presents, and uses what is there. Whether that is another one now, so
     /// that one more try is worth while; always so where each attempt gets a new one by itself.
     /// Refreshing a source *role* is the refresher's part.
     fn reread_source(&self) -> bool {

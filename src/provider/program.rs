@@ -17,8 +17,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::error::{Class, ProviderError, foreign};
-use super::upstream::{WipedBuffer, words};
+use super::upstream::words;
 use crate::directory;
+use crate::secret::WipedBuffer;
 
 /// No credentials or assertions are longer, in bytes.
 const LARGEST_OUTPUT: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{Class, ProviderError};
-use super::secrets::SecretSource;
+use super::key_pair::{Halves, KeyPair, Unreadable};
 use crate::credentials::{CredentialSet, HoldsCredentials};
 use crate::name::Name;
 use crate::secret::Secret;
@@ -12,11 +12,7 @@ use crate::secret::Secret;
 #[derive(Clone, Debug)]
 pub enum Signer {
     /// A `[key.NAME]`: both parts are secret references, read when needed.
-    Key {
-        name: Name,
-        id: Arc<SecretSource>,
-        secret: Arc<SecretSource>,
-    },
+    Key { name: Name, pair: Arc<KeyPair> },
     /// A `[role.NAME]`, for chaining.
     Role {
         name: Name,
@@ -24,15 +20,11 @@ pub enum Signer {
     },
 }
 
-/// One reading of a [`Signer`]. Of a role it is one set, whole. The two parts of a key come from
-/// two files: whoever replaces both is given the time for it, since a changed file is acted upon
-/// only once it has been quiet for a moment.
+/// One reading of a [`Signer`]. Of a role it is one set, whole; of a key, two halves that belong
+/// together as far as can be told.
 #[derive(Clone, Debug)]
 pub enum SigningKeys {
-    LongLived {
-        id: Arc<Secret>,
-        secret: Arc<Secret>,
-    },
+    LongLived(Halves),
     Temporary(Arc<CredentialSet>),
 }
 
@@ -44,21 +36,15 @@ impl Signer {
     /// set is worth waiting for.
     pub fn keys(&self) -> Result<SigningKeys, ProviderError> {
         match self {
-            Self::Key { name, id, secret } => {
-                let read = |what: &str, source: &SecretSource| {
-                    source.read().map_err(|error| {
-                        ProviderError::new(
-                            Class::Final,
-                            format!("the {what} of key `{name}` cannot be read"),
-                        )
-                        .caused_by(error)
-                        .not_sent()
+            Self::Key { name, pair } => {
+                pair.read()
+                    .map(SigningKeys::LongLived)
+                    .map_err(|Unreadable { half, error }| {
+                        let message = format!("the {half} of key `{name}` cannot be read");
+                        ProviderError::new(Class::Final, message)
+                            .caused_by(error)
+                            .not_sent()
                     })
-                };
-                Ok(SigningKeys::LongLived {
-                    id: read("id", id)?,
-                    secret: read("secret", secret)?,
-                })
             }
             Self::Role { name, holder } => holder
                 .valid_set()
@@ -78,10 +64,7 @@ impl Signer {
     #[must_use]
     pub fn reread(&self) -> bool {
         match self {
-            Self::Key { id, secret, .. } => {
-                let id_differs = id.reread();
-                secret.reread() || id_differs
-            }
+            Self::Key { pair, .. } => pair.reread(),
             Self::Role { .. } => false,
         }
     }
@@ -90,9 +73,7 @@ impl Signer {
     #[must_use]
     pub fn watched_files(&self) -> Vec<std::path::PathBuf> {
         match self {
-            Self::Key { id, secret, .. } => {
-                [id, secret].into_iter().filter_map(|s| s.file()).collect()
-            }
+            Self::Key { pair, .. } => pair.files(),
             Self::Role { .. } => Vec::new(),
         }
     }
@@ -102,7 +83,7 @@ impl SigningKeys {
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
-            Self::LongLived { id, .. } => id.expose(),
+            Self::LongLived(halves) => halves.id.expose(),
             Self::Temporary(set) => &set.keys.access_key_id,
         }
     }
@@ -110,7 +91,7 @@ impl SigningKeys {
     #[must_use]
     pub fn secret(&self) -> &Secret {
         match self {
-            Self::LongLived { secret, .. } => secret,
+            Self::LongLived(halves) => &halves.secret,
             Self::Temporary(set) => &set.keys.secret_access_key,
         }
     }
@@ -118,7 +99,7 @@ impl SigningKeys {
     #[must_use]
     pub fn token(&self) -> Option<&Secret> {
         match self {
-            Self::LongLived { .. } => None,
+            Self::LongLived(_) => None,
             Self::Temporary(set) => Some(&set.keys.session_token),
         }
     }

@@ -7,7 +7,6 @@
 //! same settings.
 
 mod answer;
-mod buffer;
 mod failure;
 
 use std::collections::BTreeMap;
@@ -20,12 +19,12 @@ use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Client, Method, Proxy, Url};
 
 use super::error::foreign;
-use super::secrets::Stamp;
 use crate::config::model::Upstream;
 use crate::regular_file::RegularFile;
+use crate::secret::WipedBuffer;
+use crate::stamp::Stamp;
 pub use answer::{Answer, LARGEST_ANSWER};
 use answer::{Trouble, read};
-pub use buffer::WipedBuffer;
 pub use failure::TransportError;
 pub(crate) use failure::words;
 

@@ -9,11 +9,12 @@ use tokio::time::{Instant, timeout};
 use super::command::Handle;
 use crate::clock::Clock;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::name::Name;
 use crate::observe::metrics::Metrics;
 use crate::provider::error::{Class, ProviderError};
 use crate::provider::meter::account;
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 
 /// Longest attempt with its ladder, clock and source retries; waiting for the budget excluded.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
@@ -150,15 +151,15 @@ impl Calls {
             }
             Class::StaleSource => {
                 let first = !std::mem::replace(&mut corrected.source, true);
-                if first && self.provider.reread_source() {
-                    return Ok(());
-                }
+                let is_another = first && self.provider.reread_source();
                 match &self.source {
-                    Some(source) => {
+                    Some(source) if !is_another => {
                         self.renew(source, corrected.signed_with, error, progress)
                             .await
                     }
-                    None => Err(error),
+                    // The same one, too: not every server of a cloud knows a key at once.
+                    _ if first => Ok(()),
+                    _ => Err(error),
                 }
             }
             Class::Clock { .. }

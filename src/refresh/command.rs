@@ -42,8 +42,15 @@ pub enum Command {
     Retune(Box<Settings>),
     /// A file behind the role changed: an attempt is worth while.
     SecretChanged,
-    /// Somebody signed in or out: an attempt is worth while.
-    SessionChanged,
+    /// Somebody signed in, or out.
+    SessionChanged(SignedIn),
+}
+
+/// Whether somebody is signed in to a role's login.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SignedIn {
+    Yes,
+    No,
 }
 
 /// How a requested refresh went.
@@ -110,9 +117,9 @@ impl Handle {
             .await;
     }
 
-    /// Somebody signed in or out.
-    pub async fn session_changed(&self) {
-        let _gone = self.commands.send(Command::SessionChanged).await;
+    /// Somebody signed in, or out.
+    pub async fn session_changed(&self, signed_in: SignedIn) {
+        let _gone = self.commands.send(Command::SessionChanged(signed_in)).await;
     }
 
     /// A file behind the role changed.

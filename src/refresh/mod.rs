@@ -25,5 +25,5 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, Handle, RefreshReply, Settings};
+pub use command::{Command, Handle, RefreshReply, Settings, SignedIn};
 pub use refresher::{Refresher, Shared};

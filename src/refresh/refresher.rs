@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, error_span};
 
 use super::attempt::Before;
 use super::command::{Command, Handle, RefreshReply, Settings};
 use super::source::{self, Standing};
 use super::state::{Moment, Resumed, State};
 use crate::clock::{BootTime, Clock, RECHECK, jumps};
+use crate::observe::logging::CONTEXT;
 use crate::observe::metrics::Metrics;
 use crate::schedule;
 use crate::store::{Held, Refresh, Role};
@@ -101,7 +102,7 @@ impl Refresher {
 
     /// Works until `stop` is cancelled.
     pub async fn run(mut self, stop: CancellationToken) {
-        let span = info_span!("refresh", role = %self.role.name());
+        let span = error_span!(target: CONTEXT, "refresh", role = %self.role.name());
         stop.run_until_cancelled(self.refresh_forever().instrument(span))
             .await;
     }

@@ -105,6 +105,39 @@ pub fn margin_in_force(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::testing::TestClock;
+    use crate::clock::{Clock, jumps, rfc3339_seconds};
+    use crate::listener::tests::support::{context, publish};
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_clock_was_set_back_no_set_was_issued_in_the_future() {
+        let clock = Arc::new(TestClock::start());
+        let shared: Arc<dyn Clock> = Arc::<TestClock>::clone(&clock);
+        let context = context(&shared);
+        publish(&context.store, &*clock, "app", 1, Duration::from_hours(2));
+        let role = context.store.role("app").unwrap();
+        let told = || {
+            let held = role.view().held.clone().unwrap();
+            let shown = Shown {
+                margin: Duration::from_mins(5),
+                wall_at_boot: jumps::wall_at_boot(&*clock),
+            };
+            let snapshot = shown.snapshot(&role, &held.set);
+            let native: serde_json::Value =
+                serde_json::from_slice(&snapshot.bodies.native).unwrap();
+            let aws: serde_json::Value = serde_json::from_slice(&snapshot.bodies.aws_imds).unwrap();
+            assert_eq!(native["issued_at"], rfc3339_seconds(snapshot.issued_at));
+            assert_eq!(aws["LastUpdated"], native["issued_at"]);
+            snapshot.issued_at
+        };
+        let issued_at = clock.wall();
+        assert_eq!(told(), issued_at);
+        clock.suspend(Duration::from_mins(10));
+        clock.step_wall_back(Duration::from_hours(3));
+        assert_eq!(told(), clock.wall() - Duration::from_mins(10));
+        clock.step_wall(Duration::from_hours(9));
+        assert_eq!(told(), issued_at, "set forward, the issuer's word counts");
+    }
 
     #[test]
     fn microseconds_between_two_readings_do_not_show_as_a_second() {

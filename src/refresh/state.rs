@@ -135,6 +135,14 @@ impl State {
             .map(|set| set.remaining(now))
     }
 
+    /// Shown life left; `None` if nothing valid is held.
+    #[must_use]
+    pub fn shown_remaining(&self, now: BootTime) -> Option<Duration> {
+        let current = self.current.as_ref()?;
+        let is_valid = current.set.is_valid(now);
+        is_valid.then(|| current.snapshot.shown_remaining(now))
+    }
+
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
@@ -198,7 +206,12 @@ impl State {
         self.last_success = Some(at.wall);
         let (_, mints) = timing;
         match verdict {
-            Verdict::Adopt(set) => self.adopt(role, set, timing, draw, at),
+            Verdict::Adopt(set) => {
+                let soonest = at.now + schedule::shortest_pause(set.lifetime());
+                self.adopt(role, set, timing, draw, at);
+                // The plan counts from when the call was made, which may be a while ago.
+                self.due = self.due.max(soonest);
+            }
             Verdict::Shorter { lifetime, .. } if mints => {
                 self.due = self.due_for_shorter(lifetime, at.now);
             }

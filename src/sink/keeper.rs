@@ -1,5 +1,7 @@
 //! One sink's task: writes its file whenever its role has something new to be told.
 
+use std::fs;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -183,6 +185,11 @@ impl Keeper {
 
 /// Whether the file had to be replaced.
 fn bring_in_line(sink: &Sink, cloud: Cloud, held: Option<&Snapshot>) -> Result<bool, String> {
+    // What is not there holds nothing, whatever may be wrong with the way to it.
+    let found = fs::symlink_metadata(&sink.path);
+    if held.is_none() && found.is_err_and(|error| is_absence(&error)) {
+        return Ok(false);
+    }
     let found = current(&sink.path).map_err(|error| error.to_string())?;
     let rendering = held.map(|held| Rendering {
         role: &sink.role,
@@ -200,6 +207,13 @@ fn bring_in_line(sink: &Sink, cloud: Cloud, held: Option<&Snapshot>) -> Result<b
     }
     replace(&sink.path, &sink.access, wanted).map_err(|error| error.to_string())?;
     Ok(true)
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// From 1 s, doubled up to a minute, and somewhere in the second half of it. `draw` is in 0..1.

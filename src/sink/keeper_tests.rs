@@ -87,8 +87,8 @@ impl Bench {
 
     fn program(&self, script: &str) -> Vec<String> {
         let program = self.directory.path().join("notify");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         vec![program.display().to_string()]
     }
 
@@ -119,7 +119,7 @@ async fn ask(forget: &mpsc::Sender<Forget>) -> Result<(), String> {
 }
 
 fn holds(path: &Path, text: &str) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|found| found.contains(text))
+    fs::read_to_string(path).is_ok_and(|found| found.contains(text))
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn what_cannot_be_written_is_said_and_tried_again() {
         note.contains("sink `s`") && note.contains("does not exist"),
         "{note}"
     );
-    std::fs::create_dir(&directory).unwrap();
+    fs::create_dir(&directory).unwrap();
     until("written", || holds(&path, "AKID-app-1")).await;
     until("no longer noted", || bench.notes.all().is_empty()).await;
     assert!(
@@ -173,7 +173,7 @@ async fn a_role_that_holds_nothing_leaves_the_file_of_an_earlier_run() {
     let bench = Bench::new();
     publish_nothing(&bench.context.store, "app", Refresh::Retrying);
     let path = bench.directory.path().join("file.json");
-    std::fs::write(&path, "of an earlier run").unwrap();
+    fs::write(&path, "of an earlier run").unwrap();
     let (_forget, task) = bench.start(&path, None);
     sleep(Duration::from_millis(50)).await;
     assert!(holds(&path, "of an earlier run"));
@@ -238,12 +238,12 @@ async fn a_stopped_sink_writes_nothing_more() {
 async fn whoever_wants_a_set_gone_learns_that_it_is_not() {
     let bench = Bench::new();
     let directory = bench.directory.path().join("open");
-    std::fs::create_dir(&directory).unwrap();
+    fs::create_dir(&directory).unwrap();
     let path = directory.join("file.json");
     let (forget, task) = bench.start(&path, None);
     until("written", || holds(&path, "AKID-app-1")).await;
     let allow = |mode| {
-        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
     };
     allow(0o777);
     publish_nothing(&bench.context.store, "app", Refresh::Retrying);
@@ -252,6 +252,17 @@ async fn whoever_wants_a_set_gone_learns_that_it_is_not() {
     assert!(holds(&path, "AKID-app-1"));
     allow(0o755);
     until("emptied later", || !path.exists()).await;
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_file_that_was_never_there_holds_nothing() {
+    let bench = Bench::new();
+    let path = bench.directory.path().join("nowhere").join("file.json");
+    let (forget, task) = bench.start(&path, None);
+    until("noted", || !bench.notes.all().is_empty()).await;
+    publish_nothing(&bench.context.store, "app", Refresh::Retrying);
+    assert_eq!(ask(&forget).await, Ok(()));
     task.abort();
 }
 

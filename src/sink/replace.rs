@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::config::model::SocketAccess;
-use crate::listener::bind::directory;
+use crate::directory;
 
 /// No file of credentials is longer, in bytes.
 const LONGEST: u64 = 1024 * 1024;

@@ -14,3 +14,4 @@ mod listeners;
 mod login;
 mod providers;
 mod support;
+mod vending;

@@ -12,6 +12,8 @@ mod fixtures;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod sts;
 #[cfg(test)]
 mod tokens;

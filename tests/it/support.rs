@@ -16,6 +16,10 @@ pub(crate) use crate::left_out::skipped;
 /// Part of every made-up secret. Whatever prints it where nobody asked leaks.
 pub(crate) const CANARY: &str = "canary-Zq7wv3";
 
+/// Where daemons leave word of themselves that have no directory of their own, not where those of
+/// this host do.
+pub(crate) const RUNTIME_DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
+
 /// The program with these arguments and an environment without settings of ours.
 pub(crate) fn credvend(arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("credvend"));
@@ -24,6 +28,7 @@ pub(crate) fn credvend(arguments: &[&str]) -> Command {
         .env_remove("CREDVEND_CONFIG")
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR_FORCE")
+        .env("RUNTIME_DIRECTORY", RUNTIME_DIRECTORY)
         .timeout(std::time::Duration::from_secs(30));
     command
 }
@@ -60,6 +65,7 @@ impl Started {
         let child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("credvend"))
             .args(arguments)
             .env_remove("CREDVEND_CONFIG")
+            .env("RUNTIME_DIRECTORY", RUNTIME_DIRECTORY)
             .stdout(Stdio::piped())
             .spawn();
         Self(child.expect("it can be started"))

@@ -8,6 +8,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/credvend.XXXXXX")
+# Where a daemon leaves word of itself.
+export RUNTIME_DIRECTORY=$scratch
 running=()
 
 say() { printf '%s\n' "$*" >&2; }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Service, Upstream};
 use crate::credentials::Cloud;
 use crate::name::Name;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 
 /// One `[login.NAME.KIND]`.
 #[derive(Clone, Debug, Eq, PartialEq)]

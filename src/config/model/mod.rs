@@ -9,14 +9,14 @@ mod login;
 mod provider;
 mod sink;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::credentials::Cloud;
 use crate::name::Name;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 pub use limits::{CloudLimits, Limits};
 pub use listener::{
     Address, Allow, Instance, Listener, Principals, Protocol, belongs_on_loopback_device, is_local,
@@ -49,6 +49,17 @@ pub struct Config {
     pub limits: Limits,
 }
 
+impl Config {
+    /// The token files of listeners and of the metrics address.
+    #[must_use]
+    pub fn token_files(&self) -> BTreeSet<&Path> {
+        let listeners = self.listeners.values().map(|listener| &listener.token);
+        let metrics = self.metrics.iter().map(|metrics| &metrics.token);
+        let named = listeners.chain(metrics).flatten();
+        named.map(PathBuf::as_path).collect()
+    }
+}
+
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Daemon {
     pub state_directory: PathBuf,
@@ -75,8 +86,9 @@ pub struct Admin {
     pub operators: Principals,
 }
 
-/// Mode and ownership of a Unix socket or file that we create.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Mode and ownership of a Unix socket or file that we create. Two are equal if they give the same
+/// file: a default that is written out is no change.
+#[derive(Clone, Debug)]
 pub struct SocketAccess {
     /// Permission bits, e.g. `0o660`.
     pub mode: u32,
@@ -86,6 +98,15 @@ pub struct SocketAccess {
     pub owner: Option<u32>,
     pub group: Option<u32>,
 }
+
+impl PartialEq for SocketAccess {
+    fn eq(&self, other: &Self) -> bool {
+        let effective = |it: &Self| (it.mode, it.owner, it.group);
+        effective(self) == effective(other)
+    }
+}
+
+impl Eq for SocketAccess {}
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Metrics {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{HuaweiIdentityCenter, Mint, TencentIdentityCenter, Upstream};
 use crate::credentials::Cloud;
 use crate::name::Name;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 
 /// The table `[role.NAME.provider.KIND]`.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -22,7 +22,7 @@ use super::report::Report;
 use super::source::SourceFile;
 use super::{Loaded, interpret};
 use crate::name::Name;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 
 /// A host with the variables of a pod that has an identity.
 fn pod() -> Host {

@@ -167,3 +167,26 @@ fn a_state_key_that_will_do_for_none_is_told() {
     write(&"k".repeat(32));
     assert_eq!(warnings(&text), [""; 0]);
 }
+
+#[test]
+fn an_adopted_profile_that_others_can_read_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("default.credential");
+    let text = format!(
+        "{BASE}[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\n\
+         adopt-tccli-profile = \"{}\"\n",
+        path.display()
+    );
+    assert_eq!(warnings(&text), [""; 0], "not there yet");
+    for (mode, told) in [(0o600, 0), (0o640, 0), (0o644, 1), (0o660, 1)] {
+        std::fs::write(&path, "{}").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let warnings = warnings(&text);
+        assert_eq!(warnings.len(), told, "{mode:o}: {warnings:#?}");
+        assert!(
+            warnings
+                .iter()
+                .all(|it| it.contains(&format!("its mode is {mode:04o}")))
+        );
+    }
+}

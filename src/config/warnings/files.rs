@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::config::findings::Findings;
-use crate::config::model::{Config, Keep, Login, Sink};
+use crate::config::model::{Config, Keep, Login, Portal, Sink};
 use crate::login::check_key;
-use crate::provider::secrets::{SecretRef, SecretSource};
 use crate::provider::upstream::check_authorities;
+use crate::secret::{SecretRef, SecretSource};
 
 /// Secrets that are not to be had from here, or that others can have too.
 pub(in crate::config) fn secrets(findings: &Findings<'_>) {
@@ -38,6 +38,34 @@ pub(in crate::config) fn secrets(findings: &Findings<'_>) {
                 "make it 0600 or 0400, owned by the daemon's user".to_owned(),
             );
         }
+    }
+}
+
+/// A session in somebody's profile that others can have as well. The daemon is not its owner and may
+/// have to read it as a member of its group.
+pub(super) fn open_profile(login: &Login, findings: &Findings<'_>) {
+    let Portal::Tencent(portal) = &login.portal else {
+        return;
+    };
+    let Some(path) = &portal.adopt else { return };
+    let Ok(found) = std::fs::metadata(path) else {
+        return; // nobody has signed in there yet
+    };
+    let mode = found.permissions().mode();
+    if mode & 0o027 != 0 {
+        findings.warning_at(
+            &[&format!(
+                "login.{}.{}.adopt-tccli-profile",
+                login.name,
+                login.kind()
+            )],
+            format!(
+                "others can read or change `{}`, which holds a session: its mode is {:04o}",
+                path.display(),
+                mode & 0o7777
+            ),
+            "make it 0600, or 0640 with a group of the daemon's user alone".to_owned(),
+        );
     }
 }
 

@@ -1,5 +1,5 @@
 //! Keeps what the descriptor store holds in step with what the roles hold: after each adoption,
-//! each `forget`, each reload.
+//! each `forget`, each reload, and with what else is kept.
 //!
 //! Changes that come while one state is being stored are stored together next time, so two
 //! hundred roles that rotate at once cost a few states and not two hundred.
@@ -11,9 +11,10 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
 use tracing::warn;
 
-use super::{DescriptorStore, Held, Here, Logins, boot_id};
+use super::{Besides, DescriptorStore, Held, Here, boot_id};
 use crate::clock::Clock;
 use crate::daemon::roles::Roles;
+use crate::listener::token::Tokens;
 use crate::login::Shelf;
 use crate::name::Name;
 use crate::refresh::state::Moment;
@@ -25,11 +26,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Enough of a state to see that another would be the same.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Summary {
     sets: Vec<SetSummary>,
-    /// A changed document is another one.
-    logins: Logins,
+    besides: Besides,
 }
 
 /// Whatever of a set's entry can change: a dropped margin or a stepped clock changes how the same
@@ -43,24 +43,14 @@ struct SetSummary {
     margin_dropped: bool,
 }
 
-impl PartialEq for Summary {
-    fn eq(&self, other: &Self) -> bool {
-        self.sets == other.sets
-            && self.logins.len() == other.logins.len()
-            && self.logins.iter().all(|(name, document)| {
-                let known = other.logins.get(name.as_str());
-                known.is_some_and(|known| Arc::ptr_eq(known, document))
-            })
-    }
-}
-
 /// The one who writes states.
 #[derive(Debug)]
 pub struct Keeper {
     clock: Arc<dyn Clock>,
     boot_id: String,
     shelf: Arc<Shelf>,
-    /// Pulled by the refreshers.
+    tokens: Arc<Tokens>,
+    /// Pulled by whatever has something new to keep.
     changed: Arc<Notify>,
     inner: Mutex<Inner>,
 }
@@ -78,11 +68,13 @@ impl Keeper {
     pub fn new(
         store: DescriptorStore,
         shelf: Arc<Shelf>,
+        tokens: Arc<Tokens>,
         clock: Arc<dyn Clock>,
         changed: Arc<Notify>,
     ) -> Self {
         Self {
             shelf,
+            tokens,
             clock,
             boot_id: boot_id(),
             changed,
@@ -121,6 +113,11 @@ impl Keeper {
     /// Returns when the manager holds what the roles hold, and nothing besides. Whether it does.
     pub(in crate::daemon) async fn flush(&self, roles: &Roles) -> bool {
         let mut inner = self.inner.lock().await;
+        let besides = Besides {
+            logins: self.shelf.documents(),
+            tokens: self.tokens.kept(),
+            clocks: roles.learned_clocks(),
+        };
         let roles = roles.all();
         let now = self.clock.boot();
         let views: Vec<_> = roles
@@ -138,7 +135,7 @@ impl Keeper {
                     SetSummary::of(&managed.config.name, &managed.config.fingerprint, held)
                 })
                 .collect(),
-            logins: self.shelf.documents(),
+            besides,
         };
         if inner.stored.as_ref() == Some(&summary) {
             return true;
@@ -151,7 +148,7 @@ impl Keeper {
             margin_dropped: held.margin.is_zero(),
             last_success: *last_success,
         });
-        let kept = inner.store.keep(sets, &summary.logins, self.here()).await;
+        let kept = inner.store.keep(sets, &summary.besides, self.here()).await;
         if let Err(error) = kept {
             warn!(
                 %error,

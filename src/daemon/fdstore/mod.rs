@@ -1,5 +1,5 @@
-//! What survives a restart without touching a disk: held sets and random keys, in a sealed memory
-//! file that the service manager keeps for us (`FileDescriptorStoreMax=`).
+//! What survives a restart without touching a disk: held sets, random keys, and what else only
+//! memory knows, in a sealed memory file that the service manager keeps for us (`FileDescriptorStoreMax=`).
 //!
 //! A sealed file cannot be rewritten, so each state is a new file under a new name, `state@N`.
 //! The new one is handed over before the old one is removed: killed at any moment, a process
@@ -16,14 +16,17 @@ mod state;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::daemon::activation::{InheritedFile, KEPT};
 use crate::daemon::notify::ServiceManager;
 use crate::listener::KeepSockets;
+use crate::listener::token::KeptToken;
 use crate::name::Name;
-use crate::provider::upstream::WipedBuffer;
+use crate::provider::endpoint_clock::Learned;
 use crate::refresh::state::Resumed;
+use crate::secret::WipedBuffer;
 pub use keeper::Keeper;
 pub use state::{Held, Here, Keyring};
 
@@ -112,7 +115,7 @@ impl DescriptorStore {
         &self.keyring
     }
 
-    /// Leaves these sets and logins, and nothing else, to whoever comes after us; returns when
+    /// Leaves these sets and what is besides them, and nothing else, to whoever comes after us; returns when
     /// the manager has it, and nothing older. A message of a process that is gone already is not
     /// counted, and one that was not read yet does not make a `forget` true.
     ///
@@ -122,7 +125,7 @@ impl DescriptorStore {
     pub async fn keep<'a>(
         &mut self,
         sets: impl Iterator<Item = Held<'a>>,
-        logins: &Logins,
+        besides: &Besides,
         here: Here<'_>,
     ) -> io::Result<()> {
         if !self.manager.keeps_descriptors() {
@@ -130,7 +133,7 @@ impl DescriptorStore {
         }
         let sequence = self.sequence + 1;
         let name = format!("{STATE}{sequence}");
-        let text = state::encode(sets, logins, &self.keyring, sequence, here)?;
+        let text = state::encode(sets, besides, &self.keyring, sequence, here)?;
         let file = memfd::sealed(&name, text.as_ref())?;
         self.manager.store(&name, file.as_fd())?;
         self.sequence = sequence;
@@ -152,6 +155,28 @@ impl DescriptorStore {
 /// The documents of logins that are kept in memory only.
 pub type Logins = BTreeMap<Name, Arc<WipedBuffer>>;
 
+/// What is kept besides sets and keys.
+#[derive(Debug, Default)]
+pub struct Besides {
+    pub logins: Logins,
+    pub tokens: BTreeMap<PathBuf, KeptToken>,
+    /// By the endpoints' hosts.
+    pub clocks: BTreeMap<String, Learned>,
+}
+
+/// A changed document is another one.
+impl PartialEq for Besides {
+    fn eq(&self, other: &Self) -> bool {
+        self.tokens == other.tokens
+            && self.clocks == other.clocks
+            && self.logins.len() == other.logins.len()
+            && self.logins.iter().all(|(name, document)| {
+                let known = other.logins.get(name.as_str());
+                known.is_some_and(|known| Arc::ptr_eq(known, document))
+            })
+    }
+}
+
 impl Left {
     /// Logins that were kept in memory only. They check themselves what they are good for.
     #[must_use]
@@ -160,6 +185,20 @@ impl Left {
             .as_ref()
             .map(state::Document::logins)
             .unwrap_or_default()
+    }
+
+    /// What was known of token files, if that was on this boot.
+    #[must_use]
+    pub fn tokens(&self, here: Here<'_>) -> BTreeMap<PathBuf, KeptToken> {
+        let document = self.0.as_ref();
+        document.map_or_else(BTreeMap::new, |document| document.tokens(here))
+    }
+
+    /// What was learned about the clocks of endpoints, if that was on this boot.
+    #[must_use]
+    pub fn clocks(&self, here: Here<'_>) -> BTreeMap<String, Learned> {
+        let document = self.0.as_ref();
+        document.map_or_else(BTreeMap::new, |document| document.clocks(here))
     }
 
     /// The sets that may be served at once. `fingerprint` tells what a configured role's is.

@@ -8,11 +8,17 @@
 //!    life left.
 //! 2. After a restart on the same boot, life is counted on the boot clock alone: a stepped wall
 //!    clock neither revives nor kills a set. On another boot it is counted on the wall clock.
-//! 3. Nothing here fails a start: what cannot be used is dropped and said in one sentence.
+//! 3. What is not a set or a login is good on the same boot only.
+//! 4. Nothing here fails a start: what cannot be used is dropped and said in one sentence.
+
+mod clocks;
+mod times;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,13 +27,16 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::Logins;
-use crate::clock::BootTime;
+use super::{Besides, Logins};
 use crate::credentials::{CredentialSet, Keys};
+use crate::listener::token::KeptToken;
 use crate::name::Name;
-use crate::provider::upstream::WipedBuffer;
+use crate::provider::endpoint_clock::Learned;
 use crate::refresh::state::{Moment, Resumed};
-use crate::secret::Secret;
+use crate::secret::{Secret, WipedBuffer};
+use clocks::ClockEntry;
+use times::{Clocks, Shift, milliseconds, nanoseconds, wall_time};
+use tokens::TokenEntry;
 
 /// Grows when an older reader would misunderstand the text.
 const VERSION: u32 = 1;
@@ -101,13 +110,12 @@ pub(super) struct Document {
     /// it would pass through a buffer of the parser's that nobody wipes.
     #[serde(default)]
     logins: BTreeMap<String, Zeroizing<String>>,
-}
-
-/// Both clocks at one moment, in nanoseconds since boot and milliseconds since 1970.
-#[derive(Clone, Copy, Deserialize, Serialize)]
-struct Clocks {
-    boot_ns: u64,
-    wall_ms: u64,
+    /// By their files.
+    #[serde(default)]
+    tokens: BTreeMap<String, TokenEntry>,
+    /// By the endpoints' hosts.
+    #[serde(default)]
+    clocks: BTreeMap<String, ClockEntry>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -136,7 +144,7 @@ struct Preamble {
 /// The text for these sets. The buffer wipes itself, each time it grows included.
 pub(super) fn encode<'a>(
     sets: impl Iterator<Item = Held<'a>>,
-    logins: &Logins,
+    besides: &Besides,
     keyring: &Keyring,
     sequence: u64,
     here: Here<'_>,
@@ -151,12 +159,16 @@ pub(super) fn encode<'a>(
         },
         keyring: keyring.clone(),
         sets: sets.map(|held| Entry::new(&held)).collect(),
-        logins: logins
+        logins: besides
+            .logins
             .iter()
-            .map(|(name, document)| {
-                let text = BASE64_STANDARD.encode((**document).as_ref());
-                (name.to_string(), Zeroizing::new(text))
-            })
+            .map(|(name, document)| (name.to_string(), base64((**document).as_ref())))
+            .collect(),
+        tokens: tokens::write(&besides.tokens),
+        clocks: besides
+            .clocks
+            .iter()
+            .map(|(endpoint, learned)| (endpoint.clone(), ClockEntry::new(*learned)))
             .collect(),
     };
     let mut text = WipedBuffer::with_capacity(4096);
@@ -189,12 +201,34 @@ impl Document {
     /// The documents that came through whole; what is in them is for the logins to judge.
     pub(super) fn logins(&self) -> Logins {
         let documents = self.logins.iter().filter_map(|(name, text)| {
-            let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.as_bytes()).ok()?);
+            let bytes = from_base64(text)?;
             let mut document = WipedBuffer::with_capacity(bytes.len());
             document.extend(&bytes);
             Some((name.parse().ok()?, Arc::new(document)))
         });
         documents.collect()
+    }
+
+    /// Tokens as they were known, if their times still mean anything.
+    pub(super) fn tokens(&self, here: Here<'_>) -> BTreeMap<PathBuf, KeptToken> {
+        if self.is_of(here) {
+            tokens::read(&self.tokens)
+        } else {
+            BTreeMap::new()
+        }
+    }
+
+    /// What was learned about endpoints' clocks, if that was on this boot.
+    pub(super) fn clocks(&self, here: Here<'_>) -> BTreeMap<String, Learned> {
+        let clocks = self.clocks.iter().filter(|_| self.is_of(here));
+        clocks
+            .map(|(endpoint, entry)| (endpoint.clone(), entry.learned()))
+            .collect()
+    }
+
+    /// Whether it was written on this boot. A boot that has no name is no other one's equal.
+    fn is_of(&self, here: Here<'_>) -> bool {
+        self.boot_id == here.boot_id && !self.boot_id.is_empty()
     }
 
     /// The sets that may be served again: `fingerprint` tells what a role's is now, `None` that
@@ -205,11 +239,15 @@ impl Document {
         here: Here<'_>,
         notes: &mut Vec<String>,
     ) -> BTreeMap<Name, Resumed> {
-        let shift = match Shift::between(&self.boot_id, self.written_at, here) {
-            Ok(shift) => shift,
-            Err(sentence) => {
-                notes.push(sentence);
-                return BTreeMap::new();
+        let shift = if self.is_of(here) {
+            Shift(0)
+        } else {
+            match Shift::between(self.written_at, here) {
+                Ok(shift) => shift,
+                Err(sentence) => {
+                    notes.push(sentence);
+                    return BTreeMap::new();
+                }
             }
         };
         let mut restored = BTreeMap::new();
@@ -296,49 +334,12 @@ impl Entry {
     }
 }
 
-/// What to add to a boot time as written to get the same moment on this boot's clock.
-#[derive(Clone, Copy)]
-struct Shift(i128);
-
-impl Shift {
-    fn between(boot_id: &str, written_at: Clocks, here: Here<'_>) -> Result<Self, String> {
-        // A boot that has no name is no other one's equal.
-        if boot_id == here.boot_id && !boot_id.is_empty() {
-            return Ok(Self(0));
-        }
-        let elapsed_ms = milliseconds(here.at.wall)
-            .checked_sub(written_at.wall_ms)
-            .ok_or("the machine was started anew and its clock set back: kept sets are dropped")?;
-        let now_ns = i128::from(nanoseconds(here.at.now.since_boot()));
-        let written_ns = now_ns - i128::from(elapsed_ms) * 1_000_000;
-        Ok(Self(written_ns - i128::from(written_at.boot_ns)))
-    }
-
-    /// A moment before this boot becomes the boot itself: the set only looks younger than it is,
-    /// its end stays.
-    fn apply(self, boot_ns: u64) -> BootTime {
-        let shifted = (i128::from(boot_ns) + self.0).max(0);
-        BootTime::new(Duration::from_nanos(
-            u64::try_from(shifted).unwrap_or(u64::MAX),
-        ))
-    }
+fn base64(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(BASE64_STANDARD.encode(bytes))
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn milliseconds(time: SystemTime) -> u64 {
-    let since_epoch = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn wall_time(since_epoch_ms: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH
-        .checked_add(Duration::from_millis(since_epoch_ms))
-        .unwrap_or(SystemTime::UNIX_EPOCH)
+fn from_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    Some(Zeroizing::new(BASE64_STANDARD.decode(text).ok()?))
 }
 
 #[cfg(test)]

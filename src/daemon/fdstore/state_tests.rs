@@ -1,6 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
+use crate::clock::BootTime;
+
 const CANARY: &str = "canary-secret";
 
 fn boot(seconds: u64) -> BootTime {
@@ -52,7 +54,7 @@ fn written(token: &str) -> Document {
     };
     let text = encode(
         [held].into_iter(),
-        &BTreeMap::new(),
+        &Besides::default(),
         &keyring(),
         7,
         here("one", 1060, 60),
@@ -170,7 +172,7 @@ fn foreign_torn_and_newer_states_are_named_without_quoting_them() {
     };
     let text = encode(
         [held].into_iter(),
-        &BTreeMap::new(),
+        &Besides::default(),
         &keyring(),
         1,
         here("one", 1, 1),
@@ -209,10 +211,13 @@ fn foreign_torn_and_newer_states_are_named_without_quoting_them() {
 fn logins_that_live_in_memory_come_back() {
     let mut document = WipedBuffer::default();
     document.extend(b"{\"session\":\"\\u00e9\"}");
-    let logins = BTreeMap::from([("corp".parse().unwrap(), Arc::new(document))]);
-    let text = encode([].into_iter(), &logins, &keyring(), 1, here("one", 1, 1)).unwrap();
+    let besides = Besides {
+        logins: BTreeMap::from([("corp".parse().unwrap(), Arc::new(document))]),
+        ..Besides::default()
+    };
+    let text = encode([].into_iter(), &besides, &keyring(), 1, here("one", 1, 1)).unwrap();
     let back = decode(text.as_ref()).unwrap().logins();
-    assert_eq!((*back["corp"]).as_ref(), (*logins["corp"]).as_ref());
+    assert_eq!((*back["corp"]).as_ref(), (*besides.logins["corp"]).as_ref());
     assert_eq!(format!("{back:?}"), "{corp: WipedBuffer(20 bytes)}");
 
     // A state of before there were any, and one with a login that nobody could name.
@@ -224,6 +229,63 @@ fn logins_that_live_in_memory_come_back() {
     assert!(decode(foreign.as_bytes()).unwrap().logins().is_empty());
     let damaged = text.replacen("\"corp\":\"", "\"corp\":\"*", 1);
     assert!(decode(damaged.as_bytes()).unwrap().logins().is_empty());
+}
+
+#[test]
+fn tokens_come_back_on_the_same_boot_only() {
+    let value = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
+    let token = KeptToken {
+        current: Some(value("present-\"token\"")),
+        previous: vec![(value("former"), boot(1600)), (value("older"), boot(1100))],
+    };
+    let path = PathBuf::from("/run/credvend/tasks.token");
+    let besides = Besides {
+        tokens: BTreeMap::from([(path.clone(), token.clone())]),
+        ..Besides::default()
+    };
+    let text = encode(
+        [].into_iter(),
+        &besides,
+        &keyring(),
+        1,
+        here("one", 1060, 60),
+    )
+    .unwrap();
+    let document = decode(text.as_ref()).unwrap();
+    let back = document.tokens(here("one", 2000, 90_000));
+    assert_eq!(back, besides.tokens, "whatever the wall clock did");
+    assert!(document.tokens(here("two", 1061, 61)).is_empty());
+    assert!(!format!("{besides:?}").contains("former"));
+
+    // A state of before there were any.
+    let text = String::from_utf8(text.as_ref().to_vec()).unwrap();
+    let (before, _) = text.split_once(",\"tokens\"").unwrap();
+    let before = decode(format!("{before}}}").as_bytes()).unwrap();
+    assert!(before.tokens(here("one", 1061, 61)).is_empty());
+    assert!(before.clocks(here("one", 1061, 61)).is_empty());
+}
+
+#[test]
+fn learned_clocks_come_back_on_the_same_boot_only() {
+    let learned = Learned {
+        ahead: -3600,
+        wall_at_boot: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+    };
+    let besides = Besides {
+        clocks: BTreeMap::from([("sts.example".to_owned(), learned)]),
+        ..Besides::default()
+    };
+    let text = encode(
+        [].into_iter(),
+        &besides,
+        &keyring(),
+        1,
+        here("one", 1060, 60),
+    )
+    .unwrap();
+    let document = decode(text.as_ref()).unwrap();
+    assert_eq!(document.clocks(here("one", 2000, 90)), besides.clocks);
+    assert!(document.clocks(here("two", 2000, 90)).is_empty());
 }
 
 #[test]

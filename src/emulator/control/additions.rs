@@ -9,7 +9,7 @@ use super::{Mistake, read};
 use crate::emulator::state::State;
 use crate::emulator::world::{
     ACCOUNT, HUAWEI_ACCOUNT, HUAWEI_USER, Instance, LONGEST_SESSION, LongLivedKey, OidcProvider,
-    Role, SamlProvider, Trusted, USER, World,
+    Role, SamlProvider, USER, World,
 };
 
 /// Life of tokens and assertions, unless asked for another.
@@ -18,14 +18,29 @@ const PROOF_LIFETIME: u64 = 300;
 /// Which cloud something is added to.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
-enum Of {
+pub(super) enum Of {
     Huawei,
     #[default]
     Tencent,
 }
 
 impl Of {
-    fn with_world<T>(self, state: &State, work: impl FnOnce(&mut World) -> T) -> T {
+    /// How the cloud names a role, and what it calls such a name.
+    pub(super) fn role(self, role: &Role) -> (&'static str, String) {
+        match self {
+            Self::Huawei => ("urn", role.urn()),
+            Self::Tencent => ("arn", role.arn()),
+        }
+    }
+
+    pub(super) fn saml_provider(self, provider: &SamlProvider) -> (&'static str, String) {
+        match self {
+            Self::Huawei => ("urn", provider.urn()),
+            Self::Tencent => ("arn", provider.arn()),
+        }
+    }
+
+    pub(super) fn with_world<T>(self, state: &State, work: impl FnOnce(&mut World) -> T) -> T {
         match self {
             Self::Huawei => state.with_huawei(work),
             Self::Tencent => state.with_world(work),
@@ -126,57 +141,6 @@ struct NewAssertion {
     lifetime_seconds: Option<u64>,
 }
 
-/// Everything but the secrets.
-pub(super) fn overview(world: &World) -> Value {
-    let keys = world
-        .keys()
-        .map(|key| json!({ "id": key.id, "account": key.account, "uin": key.uin }));
-    let roles = world.roles().map(|role| {
-        let trust: Vec<String> = role.trust.iter().map(Trusted::to_string).collect();
-        json!({
-            "account": role.account,
-            "name": role.name,
-            "id": role.id,
-            "arn": role.arn(),
-            "max_session_seconds": role.max_session.as_secs(),
-            "trust": trust,
-            "external_id": role.external_id,
-        })
-    });
-    let oidc = world.oidc_providers().map(|provider| {
-        json!({
-            "kind": "oidc",
-            "account": provider.account,
-            "name": provider.name,
-            "issuer": provider.issuer,
-            "audiences": provider.audiences,
-            "subjects": provider.subjects,
-        })
-    });
-    let saml = world.saml_providers().map(|provider| {
-        json!({
-            "kind": "saml",
-            "account": provider.account,
-            "name": provider.name,
-            "arn": provider.arn(),
-            "issuer": provider.issuer,
-        })
-    });
-    let instance = world.instance.as_ref().map(|instance| {
-        json!({
-            "account": instance.account,
-            "role": instance.role,
-            "session_seconds": instance.session.as_secs(),
-        })
-    });
-    json!({
-        "keys": keys.collect::<Vec<_>>(),
-        "roles": roles.collect::<Vec<_>>(),
-        "providers": oidc.chain(saml).collect::<Vec<_>>(),
-        "instance": instance,
-    })
-}
-
 /// The one answer with a secret in it: who asks for a key wants to use it.
 pub(super) fn key(state: &State, body: &[u8]) -> Result<Value, Mistake> {
     let new: NewKey = read(body)?;
@@ -235,7 +199,8 @@ pub(super) fn role(state: &State, body: &[u8]) -> Result<Value, Mistake> {
         world.add_role(role)?;
         let role = world.role(&account, &name);
         let role = role.ok_or_else(|| mistake("the role is gone"))?;
-        Ok(json!({ "arn": role.arn(), "id": role.id }))
+        let (called, its_name) = new.cloud.role(role);
+        Ok(json!({ called: its_name, "id": role.id }))
     })
 }
 
@@ -269,7 +234,8 @@ pub(super) fn provider(state: &State, body: &[u8]) -> Result<Value, Mistake> {
             let account = cloud.account(account)?;
             let mut provider = SamlProvider::new(&account, &name(new_name)?);
             provider.issuer = issuer.unwrap_or(provider.issuer);
-            let shown = json!({ "arn": provider.arn(), "issuer": provider.issuer });
+            let (called, its_name) = cloud.saml_provider(&provider);
+            let shown = json!({ called: its_name, "issuer": provider.issuer });
             cloud.with_world(state, |world| world.add_saml_provider(provider))?;
             Ok(shown)
         }
@@ -322,9 +288,10 @@ pub(super) fn saml_assertion(state: &State, body: &[u8]) -> Result<Value, Mistak
         let provider = world.saml_provider(&account, &new.provider);
         let provider = provider.ok_or_else(|| mistake("there is no such SAML provider"))?;
         let role = Role::new(&account, &new.role);
+        let (_, its_name) = new.cloud.role(&role);
         let assertion = match new.cloud {
-            Of::Huawei => provider.huawei_assertion(&role.urn(), session, now, lifetime)?,
-            Of::Tencent => provider.assertion(&role.arn(), session, now, lifetime)?,
+            Of::Huawei => provider.huawei_assertion(&its_name, session, now, lifetime)?,
+            Of::Tencent => provider.assertion(&its_name, session, now, lifetime)?,
         };
         Ok(json!({ "assertion": assertion }))
     })

@@ -2,6 +2,7 @@
 //! the list. Errors are `{"error": "…"}` with a sentence.
 
 mod additions;
+mod overview;
 
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::faults::{Fault, LONGEST_DELAY};
-use super::portal::{Decision, Portal, Rules};
-use super::respond::{Reply, dated, reply};
-use super::server::Orders;
-use super::state::{FARTHEST_OFFSET, State};
+use super::moment::FARTHEST_OFFSET;
+use super::orders::Orders;
+use super::portal_book::{Decision, Portal, Rules};
+use super::reply::{Reply, dated, reply};
+use super::state::State;
 
 const JSON: &str = "application/json";
 
@@ -89,7 +91,7 @@ fn route(state: &State, orders: &Orders, head: &Parts, body: &[u8]) -> Reply {
     }
     let outcome = match (what, head.method.as_str()) {
         ("calls", _) => serde_json::to_value(state.calls()).map_err(Mistake::from),
-        ("world", _) => Ok(world(state)),
+        ("world", _) => Ok(overview::world(state)),
         ("faults", "GET") => Ok(json!({ "faults": state.faults() })),
         ("faults", "DELETE") => {
             state.clear_faults();
@@ -123,16 +125,6 @@ fn route(state: &State, orders: &Orders, head: &Parts, body: &[u8]) -> Reply {
         Ok(value) => reply(StatusCode::OK, JSON, format!("{value:#}\n")),
         Err(Mistake(sentence)) => reply(StatusCode::BAD_REQUEST, JSON, error(&sentence)),
     }
-}
-
-/// Tencent Cloud's, with Huawei Cloud's beside it.
-fn world(state: &State) -> Value {
-    let mut overview = state.with_world(|world| additions::overview(world));
-    let huawei = state.with_huawei(|world| additions::overview(world));
-    if let Value::Object(members) = &mut overview {
-        members.insert("huawei".to_owned(), huawei);
-    }
-    overview
 }
 
 fn not_allowed(allowed: &[Method]) -> Reply {

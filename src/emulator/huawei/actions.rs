@@ -12,8 +12,8 @@ use super::refusal::Refusal;
 use super::{Context, limits, saml, urn};
 use crate::credentials::Cloud;
 use crate::emulator::jwt::{self, Flaw};
+use crate::emulator::moment::Moment;
 use crate::emulator::parameters::Parameters;
-use crate::emulator::state::Moment;
 use crate::emulator::world::{Caller, Issue, Issued, Role, Trusted};
 
 /// The fields of a good answer, and the agency a set was issued for.

@@ -11,7 +11,7 @@ use hyper::header::HeaderMap;
 
 use super::refusal::Refusal;
 use super::{Request, header};
-use crate::emulator::state::Moment;
+use crate::emulator::moment::Moment;
 use crate::emulator::world::{Caller, World};
 use crate::provider::huawei::signing::{self, CONTENT_HEADER, DATE_HEADER, Scheme, TOKEN_HEADER};
 use crate::secret::Secret;

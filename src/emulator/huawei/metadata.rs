@@ -16,12 +16,12 @@ use super::actions::expiry;
 use super::{MANNER, TOKENS, header, numbered};
 use crate::credentials::Cloud;
 use crate::emulator::faults::{Called, Fault};
-use crate::emulator::respond::{
-    Reply, begin, cut, dated, early, leave_out, moment, outcome_of, reply, strike,
-};
-use crate::emulator::state::{Moment, State};
+use crate::emulator::moment::Moment;
+use crate::emulator::reply::{Reply, dated, reply};
+use crate::emulator::state::State;
+use crate::emulator::strike::{begin, cut, early, leave_out, moment, outcome_of, strike};
 use crate::emulator::wire::ResetSwitch;
-use crate::emulator::world::{Caller, Instance, Issue, World};
+use crate::emulator::world::World;
 use crate::name::Name;
 
 const CREDENTIALS: &str = "/openstack/latest/securitykey";
@@ -119,45 +119,12 @@ fn shows_good_token(state: &State, moment: Moment, head: &Parts) -> bool {
 
 /// The body for the bound agency.
 fn credentials(world: &mut World, moment: Moment, fault: Option<&Fault>) -> io::Result<Reply> {
-    let none = || {
-        Ok(refused(
+    let twist = fault.and_then(Fault::twist);
+    let Some(issued) = world.instance_set(Cloud::Huawei, "ecs", moment, twist)? else {
+        return Ok(refused(
             StatusCode::UNAUTHORIZED,
             "Please configure Cloud Service Agency first",
-        ))
-    };
-    let Some(Instance {
-        account,
-        role,
-        session,
-    }) = world.instance.clone()
-    else {
-        return none();
-    };
-    let Some(found) = world.role(&account, &role).cloned() else {
-        return none();
-    };
-    let twist = fault.and_then(Fault::twist);
-    let shown = world.ledger.instance_set(&role, session, moment.boot);
-    let issued = if let Some(shown) = shown.filter(|_| twist.is_none()) {
-        shown
-    } else {
-        let issued = world.ledger.issue(Issue {
-            caller: Caller::Role {
-                requester: found.account.clone(),
-                account: found.account,
-                role: found.name,
-                role_id: found.id,
-                session: "ecs".to_owned(),
-            },
-            cloud: Cloud::Huawei,
-            lifetime: session,
-            now: moment,
-            twist,
-        })?;
-        if twist.is_none() {
-            world.ledger.show_on_instance(&role, session, &issued);
-        }
-        issued
+        ));
     };
     let mut fields = super::actions::fields([(
         "credential",

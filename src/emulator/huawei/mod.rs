@@ -26,12 +26,12 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::faults::{Called, Fault, Twist};
+use super::moment::Moment;
 use super::parameters::Parameters;
 use super::random::Random;
-use super::respond::{
-    Manner, Reply, begin, cut, dated, early, leave_out, moment, outcome_of, reply, strike,
-};
-use super::state::{Moment, State};
+use super::reply::{Reply, dated, reply};
+use super::state::State;
+use super::strike::{Manner, begin, cut, early, leave_out, moment, outcome_of, strike};
 use super::wire::ResetSwitch;
 use super::world::World;
 use crate::credentials::shortened;

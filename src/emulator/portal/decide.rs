@@ -3,9 +3,9 @@
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
-use super::book::{Decision, is_state};
 use super::{pairs, query};
-use crate::emulator::respond::{Reply, reply};
+use crate::emulator::portal_book::{Decision, is_state};
+use crate::emulator::reply::{Reply, reply};
 use crate::emulator::state::State;
 
 /// Where the pages are.

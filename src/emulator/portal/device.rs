@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Answered;
-use super::book::{Client, Decision, Portal, Waiting};
-use super::huawei::{bad_request, error, invalid_client};
+use super::huawei_refusal::{bad_request, error, invalid_client};
+use crate::emulator::moment::Moment;
+use crate::emulator::portal_book::{Client, Decision, Portal, Waiting};
 use crate::emulator::random::Random;
-use crate::emulator::state::Moment;
 
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// A clock on the other side may tick a little faster.

@@ -10,10 +10,10 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::book::{self, Portal, PortalAccount, PortalRole};
-use super::{Answered, JSON, Request, device, query};
+use super::huawei_refusal::{bad_request, error};
+use super::{Answered, Request, device, query};
 use crate::credentials::Cloud;
-use crate::emulator::respond::{Manner, reply};
+use crate::emulator::portal_book::{self, Portal, PortalAccount, PortalRole};
 use crate::emulator::state::State;
 use crate::emulator::world::{Caller, Issue};
 
@@ -62,7 +62,7 @@ pub(super) fn named_role(portal: &Portal, call: Call, head: &Parts) -> Option<St
     if call != Call::Credentials {
         return None;
     }
-    asked_for(portal, head).map(|(account, role)| book::called(account, role))
+    asked_for(portal, head).map(|(account, role)| portal_book::called(account, role))
 }
 
 pub(super) fn answer(state: &State, call: Call, request: Request<'_>) -> io::Result<Answered> {
@@ -195,7 +195,7 @@ fn agency_urn(account: &PortalAccount, role: &PortalRole) -> String {
 fn asked_for<'p>(portal: &'p Portal, head: &Parts) -> Option<(&'p PortalAccount, &'p PortalRole)> {
     let id = query(head, "target_account_id")?;
     let urn = query(head, "agency_urn")?;
-    book::find(&portal.person.huawei, |account, role| {
+    portal_book::find(&portal.person.huawei, |account, role| {
         account.id == id && agency_urn(account, role) == urn
     })
 }
@@ -236,30 +236,3 @@ fn credentials(state: &State, request: Request<'_>) -> io::Result<Answered> {
     });
     Ok(Answered::with_a_set(json!({ "agency_credentials": set })))
 }
-
-pub(super) fn bad_request() -> Answered {
-    error(StatusCode::BAD_REQUEST, "IIC.400", "bad request")
-}
-
-pub(super) fn invalid_client() -> Answered {
-    error(StatusCode::BAD_REQUEST, "IIC.400", "invalid_client")
-}
-
-pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Answered {
-    Answered::refused(status, code, body(code, message))
-}
-
-fn body(code: &str, message: &str) -> Value {
-    json!({ "error_code": code, "error_msg": message, "request_id": "emulated" })
-}
-
-/// How scripted errors look here.
-pub(super) const MANNER: Manner = Manner {
-    error: |code, message, status| {
-        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
-        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
-        Ok(reply(status, JSON, body(code, message).to_string()))
-    },
-    throttled: ("APIGW.0308", "The throttling threshold has been reached."),
-    broken: ("IIC.1006", "As scripted."),
-};

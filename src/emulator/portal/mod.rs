@@ -5,11 +5,10 @@
 //! `slow_down`, a device code and a state count once, a client may do what it registered for, a
 //! `TargetUin` that is text is refused. What it leaves out: people. Whoever reaches the page approves for the one person there is.
 
-mod book;
 mod decide;
 mod device;
 mod huawei;
-mod newest;
+mod huawei_refusal;
 mod tencent;
 
 use std::io;
@@ -19,12 +18,12 @@ use hyper::{Method, StatusCode};
 use serde_json::Value;
 
 use super::faults::{Called, Fault, Twist};
-use super::respond::{
-    Reply, begin, cut, dated, early, leave_out, moment, outcome_of, reply, strike,
-};
-use super::state::{Moment, State};
+use super::moment::Moment;
+use super::portal_book::Portal;
+use super::reply::{Reply, dated, reply};
+use super::state::State;
+use super::strike::{begin, cut, early, leave_out, moment, outcome_of, strike};
 use super::wire::ResetSwitch;
-pub use book::{Decision, Person, Portal, PortalAccount, PortalRole, Rules};
 
 const JSON: &str = "application/json";
 
@@ -145,7 +144,7 @@ pub(super) async fn respond(
         if let Some(outcome) = early(fault) {
             finish(&outcome);
             let manner = match call {
-                Call::Huawei(_) => &huawei::MANNER,
+                Call::Huawei(_) => &huawei_refusal::MANNER,
                 Call::Tencent(_) => &tencent::MANNER,
             };
             return strike(state, reset, fault, manner).await;

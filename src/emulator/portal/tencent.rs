@@ -12,11 +12,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::book::{self, Decision, Portal, PortalAccount, PortalRole, is_state};
 use super::{Answered, JSON, Request};
-use crate::emulator::respond::{BROKEN, Manner, THROTTLED, reply};
-use crate::emulator::state::{Moment, State};
-use crate::emulator::tencent;
+use crate::emulator::moment::Moment;
+use crate::emulator::portal_book::{self, Decision, Portal, PortalAccount, PortalRole, is_state};
+use crate::emulator::reply::reply;
+use crate::emulator::state::State;
+use crate::emulator::strike::Manner;
+use crate::emulator::tencent::{self, BROKEN, THROTTLED};
 use crate::emulator::world::{Role, SamlProvider, Trusted};
 
 /// Number of the one Identity Center there is.
@@ -123,17 +125,17 @@ pub(super) fn named_role(portal: &Portal, call: Call, body: &[u8]) -> Option<Str
     let found = match call {
         Call::Saml => {
             let id = text("RoleConfigurationId")?;
-            book::find(people, |account, role| {
+            portal_book::find(people, |account, role| {
                 configuration_id(account, role) == id
             })
         }
         Call::Assume => {
             let arn = text("RoleArn")?;
-            book::find(people, |account, role| cam_role(account, role).arn() == arn)
+            portal_book::find(people, |account, role| cam_role(account, role).arn() == arn)
         }
         Call::Accounts | Call::Roles | Call::State | Call::Verify => None,
     };
-    found.map(|(account, role)| book::called(account, role))
+    found.map(|(account, role)| portal_book::called(account, role))
 }
 
 pub(super) fn answer(state: &State, call: Call, request: Request<'_>) -> io::Result<Answered> {

@@ -13,8 +13,8 @@ use super::{Context, limits, policy, saml};
 use crate::clock::rfc3339_seconds;
 use crate::credentials::Cloud;
 use crate::emulator::jwt;
+use crate::emulator::moment::Moment;
 use crate::emulator::parameters::Parameters;
-use crate::emulator::state::Moment;
 use crate::emulator::world::{Caller, Issue, Issued, Role, Trusted};
 
 /// The fields of a good answer, and the role a set was issued for.

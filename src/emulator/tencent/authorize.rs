@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 
 use super::refusal::Refusal;
 use super::request::{Common, Request};
-use crate::emulator::state::Moment;
+use crate::emulator::moment::Moment;
 use crate::emulator::world::{Caller, World};
-use crate::provider::mac::sha256_hex;
+use crate::mac::sha256_hex;
 use crate::provider::tencent::signing;
 use crate::secret::Secret;
 

@@ -12,15 +12,16 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
+use super::refusal::{BROKEN, THROTTLED};
 use crate::clock::rfc3339_seconds;
 use crate::credentials::Cloud;
 use crate::emulator::faults::{Called, Fault, FaultKind};
-use crate::emulator::respond::{
-    BROKEN, Manner, Reply, THROTTLED, begin, cut, dated, early, moment, outcome_of, reply, strike,
-};
-use crate::emulator::state::{Moment, State};
+use crate::emulator::moment::Moment;
+use crate::emulator::reply::{Reply, dated, reply};
+use crate::emulator::state::State;
+use crate::emulator::strike::{Manner, begin, cut, early, moment, outcome_of, strike};
 use crate::emulator::wire::ResetSwitch;
-use crate::emulator::world::{Caller, Instance, Issue, Issued, World};
+use crate::emulator::world::{Issued, World};
 
 /// What these requests are called in counts and faults.
 pub(in crate::emulator) const ACTION: &str = "InstanceMetadata";
@@ -122,39 +123,9 @@ fn credentials(
     moment: Moment,
     fault: Option<&Fault>,
 ) -> io::Result<Result<String, StatusCode>> {
-    let Some(Instance {
-        account,
-        role,
-        session,
-    }) = world.instance.clone()
-    else {
-        return Ok(Err(StatusCode::NOT_FOUND));
-    };
-    let Some(found) = world.role(&account, &role).cloned() else {
-        return Ok(Err(StatusCode::NOT_FOUND));
-    };
     let twist = fault.and_then(Fault::twist);
-    let shown = world.ledger.instance_set(&role, session, moment.boot);
-    let issued = if let Some(shown) = shown.filter(|_| twist.is_none()) {
-        shown
-    } else {
-        let issued = world.ledger.issue(Issue {
-            caller: Caller::Role {
-                requester: found.account.clone(),
-                account: found.account,
-                role: found.name,
-                role_id: found.id,
-                session: "cvm".to_owned(),
-            },
-            lifetime: session,
-            cloud: Cloud::Tencent,
-            now: moment,
-            twist,
-        })?;
-        if twist.is_none() {
-            world.ledger.show_on_instance(&role, session, &issued);
-        }
-        issued
+    let Some(issued) = world.instance_set(Cloud::Tencent, "cvm", moment, twist)? else {
+        return Ok(Err(StatusCode::NOT_FOUND));
     };
     let missing = fault
         .filter(|fault| fault.kind == FaultKind::Incomplete)

@@ -1,5 +1,6 @@
 //! Tencent Cloud STS 2018-08-13: one request in, the fields of an answer or a refusal out. Pure
-//! but for the world it is given: no network, no clock.
+//! but for the world it is given: no network, no clock. `sts` carries it out for a call over HTTP;
+//! `metadata` is the service of an instance.
 //!
 //! Where the documentation leaves an order of checks or a code open, the stricter reading was
 //! taken, so that what passes here passes there.
@@ -13,18 +14,18 @@ mod policy;
 mod refusal;
 mod request;
 mod saml;
+pub(super) mod sts;
 
 use serde_json::{Map, Value};
 
 use super::faults::{Called, Twist};
+use super::moment::Moment;
 use super::parameters::Parameters;
-use super::state::Moment;
 use super::world::World;
 use crate::credentials::shortened;
 use actions::Done;
-pub(super) use refusal::Refusal;
-use request::Common;
-pub(super) use request::{Action, Request};
+pub(super) use refusal::{BROKEN, Refusal, THROTTLED};
+use request::{Action, Common, Request};
 
 /// What an action works with.
 #[derive(Debug)]
@@ -44,18 +45,18 @@ pub(super) struct Answered {
 
 /// What can be told about a request before it is believed, to match faults and to count.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Subject {
+struct Subject {
     /// One of ours, or `other`.
-    pub(super) action: &'static str,
+    action: &'static str,
     /// The known role it names; for an identity call the one that signed.
-    pub(super) role: Option<String>,
+    role: Option<String>,
     /// Shortened.
-    pub(super) signed_by: Option<String>,
+    signed_by: Option<String>,
     hands_out_a_set: bool,
 }
 
 impl Subject {
-    pub(super) fn of(world: &World, request: Request<'_>) -> Self {
+    fn of(world: &World, request: Request<'_>) -> Self {
         let header = |name| request.headers.get(name).and_then(|v| v.to_str().ok());
         let action = header("x-tc-action").and_then(Action::named);
         let signed_by = header("authorization").and_then(authorize::claimed_id);
@@ -73,7 +74,7 @@ impl Subject {
         }
     }
 
-    pub(super) fn called(&self) -> Called<'_> {
+    fn called(&self) -> Called<'_> {
         Called {
             action: self.action,
             role: self.role.as_deref(),
@@ -89,7 +90,7 @@ fn named_role(world: &World, body: &[u8]) -> Option<String> {
 }
 
 /// Answers one request.
-pub(super) fn answer(mut context: Context<'_>, request: Request<'_>) -> Answered {
+fn answer(mut context: Context<'_>, request: Request<'_>) -> Answered {
     decide(&mut context, request).into()
 }
 

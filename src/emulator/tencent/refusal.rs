@@ -4,6 +4,14 @@ use std::borrow::Cow;
 
 use crate::emulator::parameters::Complaint;
 
+/// Code and message of a throttle.
+pub(in crate::emulator) const THROTTLED: (&str, &str) = (
+    "RequestLimitExceeded",
+    "Your current request times exceed the frequency limit of this action.",
+);
+/// The same of a fault that does not say more.
+pub(in crate::emulator) const BROKEN: (&str, &str) = ("InternalError", "As scripted.");
+
 /// One error answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::emulator) struct Refusal {

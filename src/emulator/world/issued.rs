@@ -10,12 +10,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::OTHER_ACCOUNT;
+use super::{Instance, OTHER_ACCOUNT};
 use crate::clock::BootTime;
 use crate::credentials::Cloud;
 use crate::emulator::faults::Twist;
+use crate::emulator::moment::Moment;
 use crate::emulator::random::Random;
-use crate::emulator::state::Moment;
 use crate::secret::Secret;
 
 /// Temporary keys remembered at the same time.
@@ -208,16 +208,11 @@ impl Ledger {
     }
 
     /// The set the instance shows, unless it is time for another one.
-    pub(in crate::emulator) fn instance_set(
-        &self,
-        role: &str,
-        session: Duration,
-        now: BootTime,
-    ) -> Option<Issued> {
+    pub(super) fn shown_on_instance(&self, bound: &Instance, now: BootTime) -> Option<Issued> {
         let shown = self.instance.as_ref()?;
         let key = self.find(&shown.id)?;
-        let is_young = now.until(key.expires_at) > session / 2;
-        (shown.role == role && shown.session == session && is_young).then(|| Issued {
+        let is_young = now.until(key.expires_at) > bound.session / 2;
+        (shown.role == bound.role && shown.session == bound.session && is_young).then(|| Issued {
             id: shown.id.clone(),
             key,
             host_expiry: shown.host_expiry,
@@ -225,15 +220,10 @@ impl Ledger {
     }
 
     /// From now on the instance shows this set.
-    pub(in crate::emulator) fn show_on_instance(
-        &mut self,
-        role: &str,
-        session: Duration,
-        issued: &Issued,
-    ) {
+    pub(super) fn show_on_instance(&mut self, bound: &Instance, issued: &Issued) {
         self.instance = Some(Shown {
-            role: role.to_owned(),
-            session,
+            role: bound.role.clone(),
+            session: bound.session,
             id: issued.id.clone(),
             host_expiry: issued.host_expiry,
         });

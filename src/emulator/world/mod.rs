@@ -5,6 +5,7 @@
 //! is assumed by whoever its trust policy names; session policies are checked for their form and
 //! otherwise have no effect, because nothing but STS is there to be allowed or denied.
 
+mod instance;
 mod issued;
 mod providers;
 mod trust;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use super::random::Random;
 use crate::secret::Secret;
 
+pub use instance::Instance;
 pub use issued::{Caller, IssuedKey};
 pub(super) use issued::{Issue, Issued, Ledger};
 pub(super) use providers::{HUAWEI_SAML_RECIPIENT, NAME_FORMAT, SAML_RECIPIENT};
@@ -94,15 +96,6 @@ impl Role {
     pub fn urn(&self) -> String {
         format!("iam::{}:agency:{}", self.account, self.name)
     }
-}
-
-/// The role of the emulated CVM instance.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Instance {
-    pub account: String,
-    pub role: String,
-    /// Life of a set when it appears; it is replaced at half of that.
-    pub session: Duration,
 }
 
 /// Everything the emulator believes in.

@@ -6,7 +6,6 @@
 mod tcp;
 mod unix;
 
-pub use crate::directory;
 pub use tcp::tcp;
 pub use unix::{OwnPath, unix};
 

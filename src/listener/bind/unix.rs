@@ -17,8 +17,9 @@ use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
 
-use super::{BACKLOG, BindError, directory};
+use super::{BACKLOG, BindError};
 use crate::config::model::SocketAccess;
+use crate::directory;
 
 /// What fits into a socket address besides its closing NUL; `unix(7)`.
 const LONGEST_PATH: usize = 107;

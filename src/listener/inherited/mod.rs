@@ -19,7 +19,8 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::bind::{self, BindError, OwnPath};
-use crate::config::model::{SocketAccess, belongs_on_loopback_device};
+use crate::config::model::{Address, Listener, SocketAccess, belongs_on_loopback_device};
+use crate::directory;
 use matching::{Expected, Found};
 
 /// Keeps sockets that we bound ourselves open beyond the life of this process.
@@ -167,6 +168,24 @@ impl Inherited {
         Ok((listener, file))
     }
 
+    /// Whether a unit's socket, if a unit opened one for this listener, is what the configuration
+    /// says of it by now: a mode that is written out must hold there, too.
+    #[must_use]
+    pub fn fits(&self, listener: &Listener) -> bool {
+        let Address::Unix(path) = &listener.address else {
+            return true;
+        };
+        let expected = Expected::unix(path, &listener.access, Origin::Unit);
+        let mut of_the_unit = self.sockets.iter().filter(|inherited| {
+            inherited.name == listener.name.as_str() && inherited.origin == Origin::Unit
+        });
+        let fits = |it: &Inherit| Found::about(&it.socket).difference(expected).is_none();
+        match of_the_unit.next() {
+            None => true,
+            Some(first) => fits(first) || of_the_unit.any(fits),
+        }
+    }
+
     /// The listener of that name is gone, or is to listen elsewhere: what was kept for it is not
     /// needed any more. A socket unit's stays the manager's.
     pub fn release(&mut self, name: &str) {
@@ -261,7 +280,7 @@ impl Inherited {
 fn trust_the_way(path: &Path, origin: Origin) -> Result<(), BindError> {
     let own = rustix::process::geteuid().as_raw();
     let parent = path.parent().unwrap_or(path);
-    match (bind::directory::check(parent, own), origin) {
+    match (directory::check(parent, own), origin) {
         (Ok(_), _) => Ok(()),
         (Err(unsafe_way), Origin::Kept) => Err(BindError(unsafe_way.to_string())),
         (Err(unsafe_way), Origin::Unit) => {

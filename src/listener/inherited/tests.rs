@@ -160,3 +160,29 @@ fn each_name_can_be_split_off() {
     assert_eq!(inherited.split_off("admin").sockets.len(), 2);
     assert_eq!(inherited.sockets.len(), 1);
 }
+
+#[test]
+fn a_mode_that_is_written_out_must_hold_for_a_unit_s_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.sock");
+    let socket = StdUnixListener::bind(&path).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o660)).unwrap();
+    let mut inherited = Inherited::new();
+    inherited.add("a", Origin::Unit, Socket::Unix(socket));
+    let listener = |name: &str, mode, mode_is_set| Listener {
+        access: access(mode, mode_is_set),
+        ..crate::listener::tests::support::listener(name, Address::Unix(path.clone()))
+    };
+    for (mode, mode_is_set, fits) in [
+        (0o600, false, true),
+        (0o600, true, false),
+        (0o660, true, true),
+    ] {
+        assert_eq!(
+            inherited.fits(&listener("a", mode, mode_is_set)),
+            fits,
+            "{mode:o}, {mode_is_set}"
+        );
+    }
+    assert!(inherited.fits(&listener("bound-by-us", 0o600, true)));
+}

@@ -1,80 +1,15 @@
-//! Nothing held yet, nothing held any more, and clients that take their time: on a paused clock,
-//! over a pipe in memory.
+//! Nothing held yet, and nothing held any more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
-use super::support::{
-    CANARY, any_port, context, listener, only, publish, publish_nothing, publish_with_margin,
-};
-use crate::clock::Clock;
-use crate::clock::testing::TestClock;
-use crate::listener::Context;
-use crate::listener::access::Identity;
-use crate::listener::connection;
-use crate::listener::live::Live;
+use super::bench::Bench;
+use super::support::{CANARY, any_port, listener, only, publish_nothing, publish_with_margin};
 use crate::listener::rules::Rules;
-use crate::listener::session::Session;
 use crate::store::Refresh;
-
-struct Bench {
-    clock: Arc<TestClock>,
-    context: Arc<Context>,
-    live: Arc<Live>,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let clock = Arc::new(TestClock::start());
-        let shared: Arc<dyn Clock> = Arc::<TestClock>::clone(&clock);
-        let context = context(&shared);
-        let bound = "127.0.0.1:9470".parse().unwrap();
-        let rules = Rules::new(&listener("t", any_port()), Some(bound), None);
-        let live = Arc::new(Live::new("t".parse().unwrap(), rules, Arc::clone(&context)));
-        Self {
-            clock,
-            context,
-            live,
-        }
-    }
-
-    fn publish(&self, name: &str, life: Duration) {
-        publish(&self.context.store, &*self.clock, name, 1, life);
-    }
-
-    /// A connection being served; ends when the client's end is dropped.
-    fn connect(&self) -> DuplexStream {
-        let (client, server) = tokio::io::duplex(64 * 1024);
-        let session = Session {
-            live: Arc::clone(&self.live),
-            identity: Identity::NotAsked,
-            peer: Identity::NotAsked.peer(),
-            local: None,
-            ambiguous_length: Arc::default(),
-            closing: self.live.closing(),
-        };
-        tokio::spawn(connection::serve(server, session));
-        client
-    }
-
-    async fn get(&self, path: &str) -> String {
-        self.get_with(path, "").await
-    }
-
-    /// With more head lines (each with its end).
-    async fn get_with(&self, path: &str, more: &str) -> String {
-        let mut client = self.connect();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n");
-        client.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-}
 
 const COLD: [&str; 3] = [
     "/latest/meta-data/cam/security-credentials/cold",
@@ -98,6 +33,49 @@ async fn a_cold_request_is_held_and_then_told_to_come_again() {
                 .contains("`cold` holds no valid credentials"),
             "{body}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_instance_profile_waits_for_a_cold_role_as_its_credentials_do() {
+    let bench = Arc::new(Bench::new());
+    let mut config = listener("t", any_port());
+    config.imds_v1 = true;
+    config.roles = vec!["cold".parse().unwrap()];
+    let bound = "127.0.0.1:9470".parse().unwrap();
+    bench
+        .live
+        .rules
+        .store(Arc::new(Rules::new(&config, Some(bound), None)));
+    let role = bench.context.store.role("cold").unwrap();
+    let paths = ["iam/info", "iam/security-credentials/cold"]
+        .map(|path| format!("/latest/meta-data/{path}"));
+    for path in &paths {
+        let started = Instant::now();
+        let answer = bench.get(path).await;
+        assert_eq!(started.elapsed(), Duration::from_millis(300), "{path}");
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("retry-after: "), "{answer}");
+        tokio::time::timeout(Duration::from_millis(10), role.demand.notified())
+            .await
+            .expect("it asks for an attempt");
+    }
+    publish_nothing(&bench.context.store, "cold", Refresh::Failing);
+    for path in &paths {
+        let started = Instant::now();
+        assert!(bench.get(path).await.starts_with("HTTP/1.1 503 "), "{path}");
+        assert_eq!(started.elapsed(), Duration::ZERO, "{path}");
+    }
+    publish_nothing(&bench.context.store, "cold", Refresh::Retrying);
+    let waiting = paths.map(|path| {
+        let bench = Arc::clone(&bench);
+        tokio::spawn(async move { bench.get(&path).await })
+    });
+    sleep(Duration::from_millis(200)).await;
+    bench.publish("cold", Duration::from_hours(1));
+    for answer in waiting {
+        let answer = answer.await.unwrap();
+        assert!(answer.contains("\"Success\""), "{answer}");
     }
 }
 
@@ -290,67 +268,6 @@ async fn waiting_for_news_ends_with_the_listener() {
     client.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 304 "), "{answer}");
     assert_eq!(started.elapsed(), Duration::ZERO);
-}
-
-#[tokio::test(start_paused = true)]
-async fn slow_heads_slow_bodies_and_idle_connections_end_after_30_seconds() {
-    let bench = Bench::new();
-    let whole = "GET /accesskey HTTP/1.1\r\nHost: localhost\r\n";
-    for (case, sent, answered) in [
-        ("nothing", String::new(), 0),
-        ("half a head", whole.to_owned(), 0),
-        ("idle after an answer", format!("{whole}\r\n"), 200),
-        (
-            "half a body",
-            format!("{whole}Content-Length: 9\r\n\r\nabc"),
-            408,
-        ),
-    ] {
-        let started = Instant::now();
-        let mut client = bench.connect();
-        client.write_all(sent.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        assert_eq!(started.elapsed().as_secs(), 30, "{case}");
-        match answered {
-            0 => assert_eq!(answer, "", "{case}"),
-            status => assert!(
-                answer.starts_with(&format!("HTTP/1.1 {status} ")),
-                "{case}: {answer}"
-            ),
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_trickle_of_head_bytes_does_not_keep_a_connection() {
-    let bench = Bench::new();
-    let started = Instant::now();
-    let mut client = bench.connect();
-    client.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
-    while client.write_all(b"y").await.is_ok() {
-        sleep(Duration::from_secs(1)).await;
-        assert!(started.elapsed() < Duration::from_secs(40));
-    }
-    assert!(started.elapsed() >= Duration::from_secs(30));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_never_reads_is_cut_off_and_costs_no_memory() {
-    // Both ends of the pipe, and what a connection may hold on its way from one to the other.
-    const BOUND: usize = 2 * 64 * 1024 + 64 * 1024;
-    let bench = Bench::new();
-    let mut client = bench.connect();
-    let request = "GET /accesskey/app HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(64);
-    let started = Instant::now();
-    let mut taken = 0;
-    while let Ok(count) = client.write(request.as_bytes()).await {
-        taken += count;
-        assert!(taken < BOUND, "answers pile up for who does not read them");
-        assert!(started.elapsed() < Duration::from_mins(1), "still taken");
-    }
-    assert!(taken > 64 * 1024, "the pipe was full, not closed: {taken}");
-    assert_eq!(started.elapsed().as_secs(), 30);
 }
 
 /// The expiry that an answer of the native protocol tells, in seconds from the test's start.

@@ -94,6 +94,30 @@ fn imds_wants_its_token_for_everything() {
 }
 
 #[test]
+fn a_metadata_token_is_good_though_its_listener_was_bound_anew() {
+    let plane = plane_with(Protocol::AwsImds, |_| ());
+    let first = plane.port("tcp");
+    let made = put(
+        &mut tcp(first),
+        "/latest/api/token",
+        "X-aws-ec2-metadata-token-ttl-seconds: 300\r\n",
+    );
+    let shown = format!("X-aws-ec2-metadata-token: {}\r\n", made.body);
+    let mut config = listener("tcp", Address::Tcp("127.0.0.2:0".parse().unwrap()));
+    config.protocols = [Protocol::AwsImds].into();
+    plane.apply(vec![config.clone()]);
+    let second = plane.port("tcp");
+    assert_ne!(second.ip(), first.ip());
+    let answer = tcp(second).get(BODY, &shown);
+    assert_eq!(answer.status, 200, "{answer:?}");
+
+    // Gone for a while, and there again.
+    plane.apply(Vec::new());
+    plane.apply(vec![config]);
+    assert_eq!(tcp(plane.port("tcp")).get(BODY, &shown).status, 200);
+}
+
+#[test]
 fn imds_tokens_are_made_as_the_real_service_makes_them() {
     let plane = plane_with(Protocol::AwsImds, |_| ());
     let mut client = tcp(plane.port("tcp"));

@@ -1,6 +1,7 @@
 //! The data plane from its sockets inwards: bytes in, bytes out.
 
 mod access;
+mod bench;
 mod cold;
 mod huawei;
 mod life;
@@ -8,4 +9,5 @@ mod malformed;
 mod metadata;
 mod protocols;
 mod refusals;
+mod slow;
 pub(crate) mod support;

@@ -109,7 +109,7 @@ pub(crate) fn publish_nothing(store: &Store, name: &str, refresh: Refresh) {
 }
 
 /// A listener that serves `app` and `cold` in every protocol to anybody.
-pub(super) fn listener(name: &str, address: Address) -> Listener {
+pub(crate) fn listener(name: &str, address: Address) -> Listener {
     Listener {
         name: name.parse().unwrap(),
         address,

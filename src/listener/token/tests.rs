@@ -1,10 +1,12 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Token, TokenError};
+use super::{KeptToken, Token, TokenError, Tokens};
+use crate::clock::Clock;
 use crate::clock::testing::TestClock;
 use crate::listener::tests::support::skipped;
 
@@ -68,6 +70,84 @@ async fn a_changed_file_counts_and_the_token_before_it_for_ten_minutes() {
     tokio::time::advance(Duration::from_mins(10)).await;
     assert!(!token.accepts(b"first-0123456789") && !token.accepts(b"second-0123456789"));
     assert!(token.accepts(b"third-0123456789"));
+}
+
+/// The tokens of a process that knows this much of an earlier one.
+fn tokens(clock: &Arc<TestClock>, kept: BTreeMap<PathBuf, KeptToken>) -> Tokens {
+    let tokens = Tokens::new(Arc::<TestClock>::clone(clock), Arc::default());
+    tokens.restore(kept);
+    tokens
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ten_minutes_begin_with_the_change_and_go_on_in_the_next_process() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("token");
+    replace(&path, "first-0123456789");
+    let clock = Arc::new(TestClock::start());
+    let first = tokens(&clock, BTreeMap::new());
+    first.open(&path, None).unwrap();
+    replace(&path, "second-0123456789");
+    first.look();
+    tokio::time::advance(Duration::from_mins(6)).await;
+    let token = first.open(&path, None).unwrap();
+    assert!(
+        token.accepts(b"first-0123456789"),
+        "bound anew, by another listener"
+    );
+
+    let second = tokens(&clock, first.kept());
+    assert_eq!(second.kept(), first.kept(), "opened or not");
+    let token = second.open(&path, None).unwrap();
+    assert!(token.accepts(b"first-0123456789") && token.accepts(b"second-0123456789"));
+    tokio::time::advance(Duration::from_mins(4)).await;
+    assert!(!token.accepts(b"first-0123456789"), "asked for only now");
+    assert!(token.accepts(b"second-0123456789"));
+    assert!(second.kept()[&path].previous.is_empty());
+
+    second.retain(&BTreeSet::new());
+    assert!(second.kept().is_empty(), "no configuration names it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_was_replaced_between_two_processes_has_its_ten_minutes() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("token");
+    replace(&path, "first-0123456789");
+    let clock = Arc::new(TestClock::start());
+    let first = tokens(&clock, BTreeMap::new());
+    first.open(&path, None).unwrap();
+
+    replace(&path, "short");
+    let second = tokens(&clock, first.kept());
+    second.open(&path, None).unwrap_err();
+    replace(&path, "second-0123456789");
+    let token = second.open(&path, None).unwrap();
+    assert!(token.accepts(b"first-0123456789") && token.accepts(b"second-0123456789"));
+    tokio::time::advance(Duration::from_mins(10)).await;
+    assert!(!token.accepts(b"first-0123456789") && token.accepts(b"second-0123456789"));
+
+    let third = tokens(&clock, second.kept());
+    let token = third.open(&path, None).unwrap();
+    assert!(!token.accepts(b"first-0123456789"), "for good");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_token_of_before_is_good_for_longer_than_ten_minutes() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("token");
+    replace(&path, "second-0123456789");
+    let clock = Arc::new(TestClock::start());
+    let value = zeroize::Zeroizing::new(b"first-0123456789".to_vec());
+    let kept = KeptToken {
+        current: None,
+        previous: vec![(value, clock.boot() + Duration::from_hours(9))],
+    };
+    let tokens = tokens(&clock, BTreeMap::from([(path.clone(), kept)]));
+    let token = tokens.open(&path, None).unwrap();
+    assert!(token.accepts(b"first-0123456789"));
+    tokio::time::advance(Duration::from_mins(10)).await;
+    assert!(!token.accepts(b"first-0123456789"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,13 +6,17 @@ pub(super) fn unit_of(pid: i32) -> Option<String> {
     unit_in(&text).map(ToOwned::to_owned)
 }
 
-/// The innermost unit in a `/proc/PID/cgroup`; `cgroups(7)`, `systemd.unit(5)`.
+/// The innermost unit in a `/proc/PID/cgroup`; `cgroups(7)`, `systemd.unit(5)`. On a host with both
+/// hierarchies either may be the one that knows it.
 fn unit_in(cgroups: &str) -> Option<&str> {
-    let path = cgroups.lines().find_map(|line| {
-        line.strip_prefix("0::")
-            .filter(|path| *path != "/")
-            .or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path))
-    })?;
+    cgroups.lines().find_map(|line| {
+        let unified = line.strip_prefix("0::");
+        let named = || line.split_once(":name=systemd:").map(|(_, path)| path);
+        innermost(unified.or_else(named)?)
+    })
+}
+
+fn innermost(path: &str) -> Option<&str> {
     path.rsplit('/').find(|part| {
         let is_unit = [".service", ".scope", ".socket"]
             .iter()
@@ -40,6 +44,15 @@ mod tests {
                 "9:name=systemd:/user.slice/user-1.slice/session-2.scope\n0::/\n",
                 Some("session-2.scope"),
             ),
+            (
+                "9:name=systemd:/\n0::/system.slice/app.service\n",
+                Some("app.service"),
+            ),
+            (
+                "9:name=systemd:/system.slice/app.service\n0::/payload\n",
+                Some("app.service"),
+            ),
+            ("9:name=systemd:/\n0::/\n", None),
             ("0::/\n", None),
             ("0::/x/evil\"name.service\n", None),
             ("", None),

@@ -11,12 +11,13 @@ use super::api::{Api, Ask, Operation};
 use super::caller_identity::identity_service;
 use crate::config::model::{HuaweiAgencyCredentials, HuaweiDomain};
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::{Action, Identify as _};
 use crate::provider::signer::Signer;
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 
 const SECURITY_TOKENS: Operation = Operation {
     action: Action {

@@ -9,10 +9,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::clock::BootTime;
-use crate::credentials::{Keys, Obtained};
+use crate::credentials::Keys;
 use crate::provider::service::answer::{
-    Refusal, Trouble, moment, obtained, parse, secret, unexpected,
+    Holds, Refusal, Trouble, moment, parse, secret, unexpected,
 };
 use crate::provider::upstream::Answer;
 use crate::secret::Secret;
@@ -101,45 +100,27 @@ struct IamKeys {
     expires_at: String,
 }
 
-/// An answer that holds a set.
-pub(super) trait Holds: DeserializeOwned {
-    /// A complete set with its expiry, or what keeps it from being one.
-    fn into_obtained(
-        self,
-        issuer_now: Option<SystemTime>,
-        sent_at: BootTime,
-    ) -> Result<Obtained, String>;
-}
-
 impl Holds for Assumed {
-    fn into_obtained(
-        self,
-        issuer_now: Option<SystemTime>,
-        sent_at: BootTime,
-    ) -> Result<Obtained, String> {
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String> {
         let expires_at = moment(&self.credentials.expiration);
         let keys = Keys {
             access_key_id: self.credentials.access_key_id,
             secret_access_key: self.credentials.secret_access_key,
             session_token: self.credentials.security_token,
         };
-        obtained(keys, expires_at, issuer_now, sent_at)
+        Ok((keys, expires_at))
     }
 }
 
 impl Holds for SecurityKey {
-    fn into_obtained(
-        self,
-        issuer_now: Option<SystemTime>,
-        sent_at: BootTime,
-    ) -> Result<Obtained, String> {
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String> {
         let expires_at = moment(&self.credential.expires_at);
         let keys = Keys {
             access_key_id: self.credential.access,
             secret_access_key: self.credential.secret,
             session_token: self.credential.security_token,
         };
-        obtained(keys, expires_at, issuer_now, sent_at)
+        Ok((keys, expires_at))
     }
 }
 
@@ -147,12 +128,14 @@ impl Holds for SecurityKey {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use proptest::prelude::{Strategy, any, prop_assert, proptest};
+    use proptest::prelude::{any, prop_assert, proptest};
 
     use super::{Assumed, Holds, SecurityKey, read};
     use crate::clock::BootTime;
+    use crate::provider::service::answer::testing::damaged;
     use crate::provider::service::answer::{Refusal, Trouble};
-    use crate::provider::upstream::{Answer, WipedBuffer};
+    use crate::provider::upstream::Answer;
+    use crate::secret::WipedBuffer;
 
     const CANARY: &str = "CANARY-7f3a";
     const ASSUMED: &str = r#"{"assumed_agency": {"urn": "sts::1:assumed-agency:app/x", "id": "i:x"},
@@ -160,6 +143,8 @@ mod tests {
         "security_token": "CANARY-7f3a-token", "expiration": "2022-09-07T03:27:51.158Z"}}"#;
     const SECURITY_KEY: &str = r#"{"credential": {"access": "HSTAx", "secret": "CANARY-7f3a-key",
         "securitytoken": "CANARY-7f3a-token", "expires_at": "2022-09-07T03:27:51.158000Z"}}"#;
+
+    const REFUSAL: &str = r#"{"error":{"code":401,"message":"no"},"request_id":"r"}"#;
 
     fn answer(status: u16, body: &[u8]) -> Answer {
         let mut buffer = WipedBuffer::default();
@@ -292,23 +277,10 @@ mod tests {
         }
     }
 
-    /// Answers with one byte changed, cut short or doubled: closer to home than random bytes.
-    fn damaged() -> impl Strategy<Value = Vec<u8>> {
-        let refusal = r#"{"error":{"code":401,"message":"no"},"request_id":"r"}"#;
-        let template = proptest::sample::select(vec![ASSUMED, SECURITY_KEY, refusal]);
-        (template, any::<(usize, u8, usize)>()).prop_map(|(template, (at, byte, cut))| {
-            let mut bytes = template.as_bytes().to_vec();
-            let at = at % bytes.len();
-            bytes[at] = byte;
-            bytes.truncate(cut % (bytes.len() * 2));
-            bytes
-        })
-    }
-
     proptest! {
         #[test]
         fn no_answer_makes_the_parser_panic_or_quote(
-            bytes in proptest::prop_oneof![damaged(), proptest::collection::vec(any::<u8>(), 0..200)],
+            bytes in proptest::prop_oneof![damaged(&[ASSUMED, SECURITY_KEY, REFUSAL]), proptest::collection::vec(any::<u8>(), 0..200)],
             status in 100_u16..=599,
         ) {
             match read::<Assumed>(&answer(status, &bytes)) {

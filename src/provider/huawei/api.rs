@@ -9,19 +9,18 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::answer::{self, Holds};
+use super::answer;
 use super::{error, signing};
 use crate::config::model;
 use crate::credentials::{Cloud, Obtained};
 use crate::provider::CallSite;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::service::answer::Refusal;
+use crate::provider::service::answer::{Holds, Refusal};
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::request::{Auth, Carries, body_of, secrets_in, set};
-use crate::provider::service::{Action, Answered, Circumstances, Dialect, Service, unusable};
-use crate::provider::upstream::WipedBuffer;
-use crate::secret::Secret;
+use crate::provider::service::{Action, Answered, Circumstances, Dialect, Service};
+use crate::secret::{Secret, WipedBuffer};
 
 /// Signed as it is, so it has to be sent as it is.
 const JSON: &str = "application/json";
@@ -91,11 +90,7 @@ impl Api {
             .call::<T>(Method::POST, ask, body)
             .await
             .map_err(|error| ladder.judge(error, seconds, whose))?;
-        answered
-            .value
-            .into_obtained(answered.date, answered.sent_at)
-            .map(|obtained| obtained.of_at_most(seconds))
-            .map_err(|reason| unusable(&answered.host, action, &reason))
+        answered.into_obtained(action, seconds)
     }
 
     /// Gets the answer to a question without parameters.

@@ -11,14 +11,14 @@ use super::api::{Api, Ask, Operation};
 use super::caller_identity::GET_CALLER_IDENTITY;
 use crate::config::model::{HuaweiAssumeAgency, LONGEST_CHAINED, Source};
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::secrets::SecretSource;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::{Action, Identify as _};
 use crate::provider::signer::Signer;
-use crate::provider::{BoxFuture, CallSite, Provider};
-use crate::secret::Secret;
+use crate::provider::{CallSite, Provider};
+use crate::secret::{Secret, SecretSource};
 
 const ASSUME_AGENCY: Operation = Operation {
     action: Action {
@@ -233,8 +233,7 @@ mod tests {
 
     use super::{LONGEST_CHAINED, Presented, longest, parameters};
     use crate::config::model::{HuaweiAssumeAgency, HuaweiRestrictions, Service, Source, Upstream};
-    use crate::provider::secrets::SecretRef;
-    use crate::secret::Secret;
+    use crate::secret::{Secret, SecretRef};
 
     fn settings() -> HuaweiAssumeAgency {
         HuaweiAssumeAgency {

@@ -8,10 +8,11 @@ use serde::Deserialize;
 use super::api::{Api, Ask, Operation};
 use crate::config::model;
 use crate::credentials::{Identity, Keys};
+use crate::future::BoxFuture;
+use crate::provider::CallSite;
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
 use crate::provider::service::{Action, Identify, of_the_keys_themselves};
-use crate::provider::{BoxFuture, CallSite};
 
 pub(super) const GET_CALLER_IDENTITY: Operation = Operation {
     action: Action {

@@ -46,7 +46,7 @@ pub fn classify(code: &str, message: &str, circumstances: Circumstances) -> Clas
             Some(_) | None => Class::Transient,
         };
     }
-    if circumstances.status >= 500 || code == "IIC.1006" {
+    if circumstances.status >= 500 || circumstances.status == 408 || code == "IIC.1006" {
         return Class::Transient;
     }
     if is_gateway(code, "0301") || circumstances.status == 401 {
@@ -171,6 +171,11 @@ mod tests {
             temporary_keys: false,
         };
         classify(code, message, circumstances)
+    }
+
+    #[test]
+    fn what_timed_out_on_their_side_is_tried_again() {
+        assert_eq!(class(408, "X.1", "Request timed out"), Class::Transient);
     }
 
     #[test]

@@ -6,24 +6,23 @@
 //! token that went stale is one thing less to recover from.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 
-use super::answer::{Holds, SecurityKey, refusal};
+use super::answer::{SecurityKey, refusal};
 use super::api::Api;
 use super::caller_identity::identity_service;
-use crate::clock::Clock;
 use crate::config::model::HuaweiInstanceMetadata;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError, foreign};
 use crate::provider::service::Identify as _;
-use crate::provider::service::answer::parse;
-use crate::provider::service::request::{Carries, host_of, set};
-use crate::provider::upstream::{Answer, Call, HttpClient, WipedBuffer};
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::service::instance::Metadata;
+use crate::provider::service::request::{Carries, set};
+use crate::provider::upstream::Answer;
+use crate::provider::{CallSite, Provider};
 use crate::secret::Secret;
 
 const CREDENTIALS: &str = "/openstack/latest/securitykey";
@@ -38,10 +37,7 @@ const NO_AGENCY: &str = "Please configure Cloud Service Agency first";
 /// The instance's own credentials.
 #[derive(Debug)]
 pub(in crate::provider) struct InstanceMetadata {
-    clock: Arc<dyn Clock>,
-    client: Arc<HttpClient>,
-    endpoint: String,
-    host: String,
+    service: Metadata,
     sts: Api,
 }
 
@@ -50,12 +46,8 @@ impl InstanceMetadata {
         settings: &HuaweiInstanceMetadata,
         context: &BuildContext,
     ) -> Self {
-        let endpoint = settings.endpoint.trim_end_matches('/').to_owned();
         Self {
-            clock: context.clock(),
-            client: context.client(&settings.upstream),
-            host: host_of(&endpoint),
-            endpoint,
+            service: Metadata::new(&settings.endpoint, &settings.upstream, context),
             sts: identity_service(&settings.sts, context),
         }
     }
@@ -63,7 +55,8 @@ impl InstanceMetadata {
     /// `None` if the instance knows no tokens.
     async fn token(&self) -> Result<Option<Secret>, ProviderError> {
         let headers = [(TTL_HEADER, TTL), (CONTENT_LENGTH, HeaderValue::from(0))];
-        let answer = self
+        let (answer, _) = self
+            .service
             .call(Method::PUT, TOKEN, HeaderMap::from_iter(headers))
             .await?;
         match answer.status {
@@ -71,7 +64,7 @@ impl InstanceMetadata {
                 let text = std::str::from_utf8(answer.body.as_ref()).unwrap_or_default();
                 let token = Secret::from(text.trim());
                 if token.is_empty() {
-                    return Err(self.unusable("its session token is empty"));
+                    return Err(self.service.unusable("its session token is empty"));
                 }
                 Ok(Some(token))
             }
@@ -85,29 +78,11 @@ impl InstanceMetadata {
         if let Some(token) = token {
             set(&mut headers, TOKEN_HEADER, token.expose(), Carries::Token)?;
         }
-        let sent_at = self.clock.boot();
-        let answer = self.call(Method::GET, CREDENTIALS, headers).await?;
+        let (answer, sent_at) = self.service.call(Method::GET, CREDENTIALS, headers).await?;
         if answer.status != 200 {
             return Err(self.refused(&answer));
         }
-        parse::<SecurityKey>(answer.body.as_ref())
-            .and_then(|key| key.into_obtained(answer.date, sent_at))
-            .map_err(|reason| self.unusable(&reason))
-    }
-
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        headers: HeaderMap,
-    ) -> Result<Answer, ProviderError> {
-        let call = Call {
-            method,
-            url: format!("{}{path}", self.endpoint),
-            headers,
-            body: WipedBuffer::default(),
-        };
-        Ok(self.client.send(call).await?)
+        self.service.read::<SecurityKey>(&answer, sent_at)
     }
 
     fn refused(&self, answer: &Answer) -> ProviderError {
@@ -123,24 +98,19 @@ impl InstanceMetadata {
                 Class::Throttled {
                     retry_after: answer.retry_after,
                 },
-                format!("{} asks for fewer requests (HTTP 429)", self.host),
+                format!("{} asks for fewer requests (HTTP 429)", self.service.host()),
             );
         }
         match refusal(answer.body.as_ref(), answer.request_id.as_deref()) {
-            Some(refusal) => self.unusable(&format!(
+            Some(refusal) => self.service.unusable(&format!(
                 "it has HTTP status {} and says `{}`",
                 answer.status,
                 foreign(&refusal.message)
             )),
-            None => self.unusable(&format!("it has HTTP status {}", answer.status)),
+            None => self
+                .service
+                .unusable(&format!("it has HTTP status {}", answer.status)),
         }
-    }
-
-    fn unusable(&self, reason: &str) -> ProviderError {
-        ProviderError::new(
-            Class::Transient,
-            format!("{} sent no usable answer: {reason}", self.host),
-        )
     }
 }
 
@@ -157,11 +127,7 @@ impl Provider for InstanceMetadata {
     }
 
     fn mint_call(&self) -> CallSite {
-        CallSite {
-            endpoint: self.host.clone(),
-            action: "securitykey",
-            budget: None,
-        }
+        self.service.call_site("securitykey")
     }
 
     fn identity_call(&self) -> CallSite {

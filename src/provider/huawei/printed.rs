@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::answer::{Assumed, Holds, SecurityKey};
+use super::answer::{Assumed, SecurityKey};
 use crate::clock::BootTime;
 use crate::credentials::{Keys, Obtained};
-use crate::provider::service::answer::{moment, obtained, parse, secret};
+use crate::provider::service::answer::{self, Holds, moment, parse, secret};
 use crate::secret::Secret;
 
 /// What the user portal of the Identity Center returns.
@@ -47,11 +47,7 @@ struct PodKeys {
 }
 
 impl Holds for PortalAnswer {
-    fn into_obtained(
-        self,
-        issuer_now: Option<SystemTime>,
-        sent_at: BootTime,
-    ) -> Result<Obtained, String> {
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String> {
         let credentials = self.agency_credentials;
         let since_1970 = Duration::from_secs(credentials.expiration);
         let keys = Keys {
@@ -59,29 +55,23 @@ impl Holds for PortalAnswer {
             secret_access_key: credentials.secret_access_key,
             session_token: credentials.session_token,
         };
-        let expires_at = SystemTime::UNIX_EPOCH.checked_add(since_1970);
-        obtained(keys, expires_at, issuer_now, sent_at)
+        Ok((keys, SystemTime::UNIX_EPOCH.checked_add(since_1970)))
     }
 }
 
 impl Holds for PodIdentity {
-    fn into_obtained(
-        self,
-        issuer_now: Option<SystemTime>,
-        sent_at: BootTime,
-    ) -> Result<Obtained, String> {
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String> {
         let expires_at = moment(&self.credentials.expiration);
         let keys = Keys {
             access_key_id: self.credentials.access_key_id,
             secret_access_key: self.credentials.secret_access_key,
             session_token: self.credentials.security_token,
         };
-        obtained(keys, expires_at, issuer_now, sent_at)
+        Ok((keys, expires_at))
     }
 }
 
-/// Reads what a program printed in one of these shapes; `None` if it has none of them. Whoever printed
-/// it runs on this host, so our clock is its clock.
+/// Reads what a program printed in one of these shapes; `None` if it has none of them.
 pub(in crate::provider) fn printed(
     bytes: &[u8],
     sent_at: BootTime,
@@ -103,18 +93,15 @@ pub(in crate::provider) fn printed(
         #[serde(rename = "accessKeyId")]
         _access_key_id: IgnoredAny,
     }
-    fn held<T: Holds>(bytes: &[u8], sent_at: BootTime) -> Result<Obtained, String> {
-        parse::<T>(bytes)?.into_obtained(None, sent_at)
-    }
     let shape: Shape = parse(bytes).ok()?;
     if shape.agency_credentials.is_some() {
-        Some(held::<PortalAnswer>(bytes, sent_at))
+        Some(answer::printed::<PortalAnswer>(bytes, sent_at))
     } else if shape.credential.is_some() {
-        Some(held::<SecurityKey>(bytes, sent_at))
+        Some(answer::printed::<SecurityKey>(bytes, sent_at))
     } else if parse::<Pod>(bytes).is_ok() {
-        Some(held::<PodIdentity>(bytes, sent_at))
+        Some(answer::printed::<PodIdentity>(bytes, sent_at))
     } else if shape.credentials.is_some() {
-        Some(held::<Assumed>(bytes, sent_at))
+        Some(answer::printed::<Assumed>(bytes, sent_at))
     } else {
         None
     }

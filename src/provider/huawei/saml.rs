@@ -11,13 +11,14 @@ use super::api::{Api, Ask, Operation};
 use super::caller_identity::GET_CALLER_IDENTITY;
 use crate::config::model::HuaweiAssumeAgencyWithSaml;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
 use crate::provider::service::assertion::Assertion;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::request::Auth;
 use crate::provider::service::{Action, Identify as _};
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 
 const ASSUME_AGENCY_WITH_SAML: Operation = Operation {
     action: Action {

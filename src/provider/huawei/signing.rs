@@ -7,7 +7,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::provider::mac::{hex, keyed, sha256_hex};
+use crate::mac::{hex, keyed, sha256_hex};
 use crate::provider::service::request::url_encoded;
 use crate::secret::Secret;
 
@@ -232,7 +232,7 @@ mod tests {
     use super::{
         Request, Scheme, canonical_path, canonical_query, date_text, derived_key, parse_query,
     };
-    use crate::provider::mac::sha256_hex;
+    use crate::mac::sha256_hex;
     use crate::secret::Secret;
 
     fn vectors() -> Vec<Value> {

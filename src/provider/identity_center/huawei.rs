@@ -11,18 +11,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::Approval;
 use super::huawei_messages::{
     AskForToken, Authorize, Authorized, Register, Registered, TokenInfo, Tokens,
 };
 use super::huawei_words::{class_of, judge, life_of, renewal_class, words};
 use super::wire::{Endpoint, Received};
-use super::{Approval, Session};
 use crate::clock::{BootTime, Clock};
 use crate::config::model::HuaweiPortal;
 use crate::credentials::Cloud;
 use crate::provider::error::ProviderError;
 use crate::provider::meter::Meter;
 use crate::provider::service::request::without;
+use crate::provider::session::Session;
 use crate::provider::upstream::HttpClient;
 use crate::secret::Secret;
 

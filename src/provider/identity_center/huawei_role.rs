@@ -1,17 +1,20 @@
 //! A permission set of an account, for whoever is signed in to Huawei's Identity Center.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::{HoldsSession, Huawei, Session, no_such, with_session};
+use super::handle::Handle;
+use super::{Huawei, with_session};
 use crate::config::model;
 use crate::credentials::{Cloud, Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::budget::Budget;
 use crate::provider::clouds::identity_service;
 use crate::provider::context::BuildContext;
-use crate::provider::error::{Class, ProviderError};
+use crate::provider::error::ProviderError;
 use crate::provider::service::Identify;
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::session::{HoldsSession, Session};
+use crate::provider::{CallSite, Provider};
 
 /// In `[limits.huawei]`.
 const LIMIT: &str = "get-agency-credentials";
@@ -25,8 +28,7 @@ pub(in crate::provider) struct HuaweiIdentityCenter {
     identity: Box<dyn Identify>,
     account: String,
     permission_set: String,
-    /// What the permission set is called in the account, once it was looked up.
-    urn: Mutex<Option<String>>,
+    urn: Handle,
 }
 
 impl HuaweiIdentityCenter {
@@ -48,51 +50,21 @@ impl HuaweiIdentityCenter {
             identity: identity_service(Cloud::Huawei, &settings.sts, context),
             account: settings.account_id.clone(),
             permission_set: settings.permission_set.clone(),
-            urn: Mutex::default(),
+            urn: Handle::default(),
         }
     }
 
     async fn attempt(&self, session: Arc<Session>) -> Result<Obtained, ProviderError> {
-        let urn = self.urn(&session).await?;
-        let result = self
+        let listed = self.portal.permission_sets(&session.token, &self.account);
+        let urn = self
+            .urn
+            .of(&self.permission_set, &self.account, listed)
+            .await?;
+        let asked = self
             .portal
             .credentials(&session.token, &self.account, &urn)
             .await;
-        if result
-            .as_ref()
-            .is_err_and(|error| error.class == Class::Final)
-        {
-            // It may have been assigned anew, under another name.
-            *self.urn.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
-        result
-    }
-
-    async fn urn(&self, session: &Session) -> Result<String, ProviderError> {
-        let known = self
-            .urn
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some(urn) = known {
-            return Ok(urn);
-        }
-        let sets = self
-            .portal
-            .permission_sets(&session.token, &self.account)
-            .await?;
-        let found = sets.iter().find(|set| set.name == self.permission_set);
-        let Some(found) = found else {
-            let what = format!("permission set in account {} named", self.account);
-            let known: Vec<String> = sets
-                .iter()
-                .map(|set| format!("`{}`", crate::provider::error::foreign(&set.name)))
-                .collect();
-            return Err(no_such(&what, &self.permission_set, &known));
-        };
-        let urn = found.handle.clone();
-        *self.urn.lock().unwrap_or_else(PoisonError::into_inner) = Some(urn.clone());
-        Ok(urn)
+        self.urn.judge(asked)
     }
 }
 

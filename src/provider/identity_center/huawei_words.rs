@@ -155,7 +155,8 @@ pub(super) fn moment_of(number: u64, now: SystemTime) -> SystemTime {
 mod tests {
     use super::*;
     use crate::clock::BootTime;
-    use crate::provider::upstream::{Answer, WipedBuffer};
+    use crate::provider::upstream::Answer;
+    use crate::secret::WipedBuffer;
 
     fn words(code: &str, message: &str) -> Words {
         Words {

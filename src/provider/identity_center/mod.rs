@@ -3,6 +3,7 @@
 //! Here is the wire, for signing in as well as for the roles behind a session. When to sign in,
 //! and where a session is kept, is the business of `login`; a role sees only [`HoldsSession`].
 
+mod handle;
 mod huawei;
 mod huawei_messages;
 mod huawei_role;
@@ -15,58 +16,17 @@ mod tencent_role;
 mod tencent_words;
 mod wire;
 
-use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use super::BoxFuture;
 use super::error::{Class, ProviderError};
+use super::session::{AfterRefusal, HoldsSession, Session};
 use crate::name::Name;
-use crate::secret::Secret;
 
 pub use huawei::{Authorization, Huawei, Registration};
 pub(super) use huawei_role::HuaweiIdentityCenter;
 pub use tencent::Tencent;
 pub use tencent_random::new_state;
 pub(super) use tencent_role::TencentIdentityCenter;
-
-/// What signing in brought. Good for every account and role of that person.
-#[derive(Debug)]
-pub struct Session {
-    pub token: Secret,
-    /// Renews the session without a person, where the cloud gave one.
-    pub refresh_token: Option<Secret>,
-    /// Tencent's number of the Identity Center.
-    pub zone: Option<String>,
-    pub signed_in_at: SystemTime,
-    pub ends_at: SystemTime,
-    /// The cloud did not say when it ends; [`Self::ends_at`] is what its own tools assume.
-    pub end_is_estimate: bool,
-}
-
-/// Where roles find the session of their login.
-pub trait HoldsSession: Debug + Send + Sync + 'static {
-    /// The login's name.
-    fn name(&self) -> &Name;
-
-    /// The session in force, unless the cloud refused it. One that should have ended by our
-    /// clock counts: our clock may be wrong, and the cloud knows.
-    fn session(&self) -> Option<Arc<Session>>;
-
-    /// The cloud refused `session`.
-    fn refused<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, AfterRefusal>;
-}
-
-/// What becomes of a login whose session was refused.
-#[derive(Debug)]
-pub enum AfterRefusal {
-    /// There is another session now.
-    Another,
-    /// It may be renewed without a person, but not at this moment; why.
-    NotNow(ProviderError),
-    /// Somebody has to sign in.
-    Ended,
-}
 
 /// An account behind a session.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -133,17 +93,4 @@ where
         message: format!("{}; run `credvend login {}`", refusal.message, login.name()),
         ..refusal
     })
-}
-
-/// A name that nobody behind this login has, with those there are.
-fn no_such(what: &str, wanted: &str, known: &[String]) -> ProviderError {
-    let known = if known.is_empty() {
-        "there is none at all".to_owned()
-    } else {
-        format!("there is {}", known.join(", "))
-    };
-    ProviderError::new(
-        Class::Final,
-        format!("the signed-in person has no {what} `{wanted}`; {known}"),
-    )
 }

@@ -22,7 +22,7 @@ use super::tencent_messages::{
 use super::tencent_random::trace_id;
 use super::tencent_words::{class_of, words};
 use super::wire::{Endpoint, Received, Words};
-use super::{Account, Approval, PermissionSet, Session};
+use super::{Account, Approval, PermissionSet};
 use crate::clock::{BootTime, Clock};
 use crate::config::model::{Site, TencentPortal};
 use crate::credentials::{Cloud, Keys, Obtained};
@@ -30,6 +30,7 @@ use crate::provider::error::{Class, ProviderError};
 use crate::provider::meter::Meter;
 use crate::provider::service::answer::{moment, obtained};
 use crate::provider::service::request::url_encoded;
+use crate::provider::session::Session;
 use crate::provider::upstream::HttpClient;
 use crate::secret::Secret;
 

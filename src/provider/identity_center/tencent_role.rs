@@ -2,20 +2,23 @@
 //! assertion from the gateway, exchanged for keys there or by the public STS.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use super::handle::Handle;
 use super::tencent::Exchange as AtGateway;
-use super::{HoldsSession, Session, Tencent, no_such, with_session};
+use super::{Tencent, with_session};
 use crate::config::model::{self, Mint};
 use crate::credentials::{Cloud, Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::budget::Budget;
 use crate::provider::context::BuildContext;
-use crate::provider::error::{Class, ProviderError, foreign};
+use crate::provider::error::{Class, ProviderError};
 use crate::provider::meter::Meter;
 use crate::provider::service::Identify as _;
 use crate::provider::service::ladder::Ladder;
+use crate::provider::session::{HoldsSession, Session};
 use crate::provider::tencent::{Exchange, Wanted};
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 use crate::secret::Secret;
 
 /// In `[limits.tencent]`.
@@ -32,8 +35,8 @@ pub(in crate::provider) struct TencentIdentityCenter {
     ladder: Ladder,
     settings: model::TencentIdentityCenter,
     role_arn: String,
-    /// The permission set's id, once it was looked up.
-    configuration: Mutex<Option<String>>,
+    /// The permission set's.
+    configuration: Handle,
 }
 
 impl TencentIdentityCenter {
@@ -60,7 +63,7 @@ impl TencentIdentityCenter {
                 settings.account_id, settings.permission_set
             ),
             settings: settings.clone(),
-            configuration: Mutex::default(),
+            configuration: Handle::default(),
         }
     }
 
@@ -147,47 +150,17 @@ impl TencentIdentityCenter {
     }
 
     async fn assertion(&self, session: &Session) -> Result<Secret, ProviderError> {
-        let configuration = self.configuration(session).await?;
-        let result = self
-            .gateway
-            .assertion(&session.token, self.settings.account_id, &configuration)
-            .await;
-        if result
-            .as_ref()
-            .is_err_and(|error| error.class == Class::Final)
-        {
-            // It may have been made anew, with another id.
-            *self.known() = None;
-        }
-        result
-    }
-
-    async fn configuration(&self, session: &Session) -> Result<String, ProviderError> {
-        let known = self.known().clone();
-        if let Some(configuration) = known {
-            return Ok(configuration);
-        }
-        let sets = self
-            .gateway
-            .permission_sets(&session.token, self.settings.account_id)
+        let account = self.settings.account_id;
+        let listed = self.gateway.permission_sets(&session.token, account);
+        let configuration = self
+            .configuration
+            .of(&self.settings.permission_set, account, listed)
             .await?;
-        let wanted = &self.settings.permission_set;
-        let Some(found) = sets.iter().find(|set| set.name == *wanted) else {
-            let what = format!(
-                "permission set in account {} named",
-                self.settings.account_id
-            );
-            let known = sets.iter().map(|set| format!("`{}`", foreign(&set.name)));
-            return Err(no_such(&what, wanted, &known.collect::<Vec<_>>()));
-        };
-        *self.known() = Some(found.handle.clone());
-        Ok(found.handle.clone())
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.configuration
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let asked = self
+            .gateway
+            .assertion(&session.token, account, &configuration)
+            .await;
+        self.configuration.judge(asked)
     }
 }
 

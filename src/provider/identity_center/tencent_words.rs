@@ -59,7 +59,8 @@ fn leading_code(text: &str) -> &str {
 mod tests {
     use super::*;
     use crate::clock::BootTime;
-    use crate::provider::upstream::{Answer, WipedBuffer};
+    use crate::provider::upstream::Answer;
+    use crate::secret::WipedBuffer;
 
     fn received(status: u16, body: &str) -> Received {
         let mut buffer = WipedBuffer::default();

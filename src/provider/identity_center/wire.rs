@@ -20,8 +20,8 @@ use crate::provider::error::{Class, ProviderError, foreign};
 use crate::provider::meter::Meter;
 use crate::provider::service::answer::{parse, strange};
 use crate::provider::service::request::{Carries, body_of, host_of, set, without};
-use crate::provider::upstream::{Answer, Call, HttpClient, WipedBuffer};
-use crate::secret::Secret;
+use crate::provider::upstream::{Answer, Call, HttpClient};
+use crate::secret::{Secret, WipedBuffer};
 
 /// Huawei's header for the session, in place of `Authorization`.
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("access-token");

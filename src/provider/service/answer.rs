@@ -62,6 +62,31 @@ pub(in crate::provider) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T,
     Ok(value)
 }
 
+/// An answer that holds a set.
+pub(in crate::provider) trait Holds: DeserializeOwned {
+    /// Its keys, and when they end if that can be told; or why they are none.
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String>;
+
+    /// A complete set with its expiry, or what keeps it from being one.
+    fn into_obtained(
+        self,
+        issuer_now: Option<SystemTime>,
+        sent_at: BootTime,
+    ) -> Result<Obtained, String> {
+        let (keys, expires_at) = self.keys()?;
+        obtained(keys, expires_at, issuer_now, sent_at)
+    }
+}
+
+/// The set in what a program printed. Whoever printed it runs on this host, so our clock is its
+/// clock.
+pub(in crate::provider) fn printed<T: Holds>(
+    bytes: &[u8],
+    sent_at: BootTime,
+) -> Result<Obtained, String> {
+    parse::<T>(bytes)?.into_obtained(None, sent_at)
+}
+
 /// Puts a set together, or says what it lacks.
 pub(in crate::provider) fn obtained(
     keys: Keys,
@@ -110,4 +135,23 @@ pub(in crate::provider) fn secret<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Secret, D::Error> {
     String::deserialize(deserializer).map(Secret::from)
+}
+
+#[cfg(test)]
+pub(in crate::provider) mod testing {
+    use proptest::prelude::{Strategy, any};
+
+    /// Answers with one byte changed, cut short or doubled: closer to home than random bytes.
+    pub(in crate::provider) fn damaged(
+        templates: &'static [&'static str],
+    ) -> impl Strategy<Value = Vec<u8>> {
+        let template = proptest::sample::select(templates);
+        (template, any::<(usize, u8, usize)>()).prop_map(|(template, (at, byte, cut))| {
+            let mut bytes = template.as_bytes().to_vec();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            bytes.truncate(cut % (bytes.len() * 2));
+            bytes
+        })
+    }
 }

@@ -10,8 +10,7 @@ use crate::config::model::SamlAssertion;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError};
 use crate::provider::program::Program;
-use crate::provider::secrets::SecretSource;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretSource};
 
 /// Where assertions come from.
 #[derive(Debug)]

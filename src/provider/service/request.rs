@@ -9,8 +9,7 @@ use serde::Serialize;
 use crate::credentials::Keys;
 use crate::provider::error::{Class, ProviderError};
 use crate::provider::signer::SigningKeys;
-use crate::provider::upstream::WipedBuffer;
-use crate::secret::Secret;
+use crate::secret::{Secret, WipedBuffer};
 
 /// RFC 3986's unreserved characters stay as they are, as in the official SDKs of all clouds.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC

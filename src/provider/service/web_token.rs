@@ -13,8 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::secrets::SecretSource;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretSource};
 
 /// Where the token is.
 #[derive(Debug)]

@@ -9,10 +9,9 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::clock::BootTime;
-use crate::credentials::{Keys, Obtained};
+use crate::credentials::Keys;
 use crate::provider::service::answer::{
-    Refusal, Trouble, moment, obtained, parse, secret, unexpected,
+    Holds, Refusal, Trouble, moment, parse, secret, unexpected,
 };
 use crate::secret::Secret;
 
@@ -111,27 +110,15 @@ fn refusal(body: &[u8]) -> Option<Refusal> {
     })
 }
 
-impl Minted {
-    /// A complete set with its expiry.
-    ///
-    /// # Errors
-    /// What is missing.
-    pub(in crate::provider) fn into_obtained(
-        self,
-        issuer_now: Option<SystemTime>,
-        sent_at: BootTime,
-    ) -> Result<Obtained, String> {
+impl Holds for Minted {
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String> {
         let keys = Keys {
             access_key_id: self.credentials.tmp_secret_id,
             secret_access_key: self.credentials.tmp_secret_key,
             session_token: self.credentials.token,
         };
-        obtained(
-            keys,
-            expiry(self.expired_time, self.expiration.as_deref()),
-            issuer_now,
-            sent_at,
-        )
+        let expires_at = expiry(self.expired_time, self.expiration.as_deref());
+        Ok((keys, expires_at))
     }
 }
 
@@ -151,16 +138,19 @@ pub(in crate::provider) fn expiry(
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use proptest::prelude::{Strategy, any, prop_assert, proptest};
+    use proptest::prelude::{any, prop_assert, proptest};
 
-    use super::{Minted, expiry, read};
+    use super::{Holds as _, Minted, expiry, read};
     use crate::clock::BootTime;
+    use crate::provider::service::answer::testing::damaged;
     use crate::provider::service::answer::{Refusal, Trouble};
 
     const CANARY: &str = "CANARY-7f3a";
     const GOOD: &str = r#"{"Response": {"Credentials": {"Token": "CANARY-7f3a-token",
         "TmpSecretId": "AKIDx", "TmpSecretKey": "CANARY-7f3a-key"},
         "ExpiredTime": 1706407089, "Expiration": "2024-01-28T01:58:09Z", "RequestId": "r-1"}}"#;
+
+    const REFUSAL: &str = r#"{"Response":{"Error":{"Code":"A.B","Message":"no"},"RequestId":"r"}}"#;
 
     fn unusable(status: u16, body: &str) -> String {
         match read::<Minted>(status, body.as_bytes()).unwrap_err() {
@@ -295,23 +285,10 @@ mod tests {
         }
     }
 
-    /// Answers with one byte changed, cut short or doubled: closer to home than random bytes.
-    fn damaged() -> impl Strategy<Value = Vec<u8>> {
-        let refusal = r#"{"Response":{"Error":{"Code":"A.B","Message":"no"},"RequestId":"r"}}"#;
-        let template = proptest::sample::select(vec![GOOD, refusal]);
-        (template, any::<(usize, u8, usize)>()).prop_map(|(template, (at, byte, cut))| {
-            let mut bytes = template.as_bytes().to_vec();
-            let at = at % bytes.len();
-            bytes[at] = byte;
-            bytes.truncate(cut % (bytes.len() * 2));
-            bytes
-        })
-    }
-
     proptest! {
         #[test]
         fn no_answer_makes_the_parser_panic_or_quote(
-            bytes in proptest::prop_oneof![damaged(), proptest::collection::vec(any::<u8>(), 0..200)],
+            bytes in proptest::prop_oneof![damaged(&[GOOD, REFUSAL]), proptest::collection::vec(any::<u8>(), 0..200)],
             status in 100_u16..=599,
         ) {
             match read::<Minted>(status, &bytes) {

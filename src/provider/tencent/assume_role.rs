@@ -9,13 +9,14 @@ use super::request::{ASSUME_ROLE, GET_CALLER_IDENTITY};
 use super::sts::Sts;
 use crate::config::model::TencentAssumeRole;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
 use crate::provider::service::Identify as _;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::request::url_encoded;
 use crate::provider::signer::Signer;
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 
 /// A role's credentials for whoever its trust policy names.
 #[derive(Debug)]

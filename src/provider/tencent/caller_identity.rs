@@ -8,10 +8,11 @@ use super::request::GET_CALLER_IDENTITY;
 use super::sts::Sts;
 use crate::config::model;
 use crate::credentials::{Identity, Keys};
+use crate::future::BoxFuture;
+use crate::provider::CallSite;
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
 use crate::provider::service::{Identify, of_the_keys_themselves};
-use crate::provider::{BoxFuture, CallSite};
 
 #[derive(Serialize)]
 struct NoParameters {}

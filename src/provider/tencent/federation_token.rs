@@ -8,13 +8,14 @@ use super::request::{GET_CALLER_IDENTITY, GET_FEDERATION_TOKEN};
 use super::sts::Sts;
 use crate::config::model::TencentGetFederationToken;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
 use crate::provider::service::Identify as _;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::request::url_encoded;
 use crate::provider::signer::Signer;
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 
 /// A federated user's credentials.
 #[derive(Debug)]

@@ -6,7 +6,6 @@
 //! Source: the instance metadata page. Without a bound role both paths are answered with 404.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use reqwest::Method;
@@ -16,16 +15,18 @@ use serde::Deserialize;
 use super::answer::expiry;
 use super::request::GET_CALLER_IDENTITY;
 use super::sts::Sts;
-use crate::clock::{BootTime, Clock};
+use crate::clock::BootTime;
 use crate::config::model::TencentInstanceMetadata;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::{Class, ProviderError, foreign};
 use crate::provider::service::Identify as _;
-use crate::provider::service::answer::{obtained, parse, secret};
-use crate::provider::service::request::{host_of, url_encoded};
-use crate::provider::upstream::{Answer, Call, HttpClient, WipedBuffer};
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::service::answer::{Holds, secret};
+use crate::provider::service::instance::Metadata;
+use crate::provider::service::request::url_encoded;
+use crate::provider::upstream::Answer;
+use crate::provider::{CallSite, Provider};
 use crate::secret::Secret;
 
 const PATH: &str = "/latest/meta-data/cam/security-credentials/";
@@ -33,10 +34,7 @@ const PATH: &str = "/latest/meta-data/cam/security-credentials/";
 /// The instance's own credentials.
 #[derive(Debug)]
 pub(in crate::provider) struct InstanceMetadata {
-    clock: Arc<dyn Clock>,
-    client: Arc<HttpClient>,
-    endpoint: String,
-    host: String,
+    service: Metadata,
     role_name: Option<String>,
     sts: Sts,
 }
@@ -44,7 +42,7 @@ pub(in crate::provider) struct InstanceMetadata {
 /// The body of the credentials path. Programs print it as well.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(in crate::provider) struct Metadata {
+pub(in crate::provider) struct Body {
     tmp_secret_id: String,
     #[serde(deserialize_with = "secret")]
     tmp_secret_key: Secret,
@@ -63,19 +61,15 @@ impl InstanceMetadata {
         settings: &TencentInstanceMetadata,
         context: &BuildContext,
     ) -> Self {
-        let endpoint = settings.endpoint.trim_end_matches('/').to_owned();
         Self {
-            clock: context.clock(),
-            client: context.client(&settings.upstream),
-            host: host_of(&endpoint),
-            endpoint,
+            service: Metadata::new(&settings.endpoint, &settings.upstream, context),
             role_name: settings.role_name.clone(),
             sts: Sts::new(&settings.sts, &[GET_CALLER_IDENTITY], context),
         }
     }
 
     async fn listed_role(&self) -> Result<String, ProviderError> {
-        let answer = self.get(PATH).await?;
+        let (answer, _) = self.get(PATH).await?;
         if answer.status == 404 {
             return Err(ProviderError::new(
                 Class::Final,
@@ -89,14 +83,13 @@ impl InstanceMetadata {
         if is_role_name(name) {
             Ok(name.to_owned())
         } else {
-            Err(self.unusable("its list of roles is none"))
+            Err(self.service.unusable("its list of roles is none"))
         }
     }
 
     async fn credentials_of(&self, role: &str) -> Result<Obtained, ProviderError> {
-        let sent_at = self.clock.boot();
         let path = format!("{PATH}{}", url_encoded(role));
-        let answer = self.get(&path).await?;
+        let (answer, sent_at) = self.get(&path).await?;
         if answer.status == 404 {
             return Err(ProviderError::new(
                 Class::Final,
@@ -104,19 +97,11 @@ impl InstanceMetadata {
             ));
         }
         self.expect_success(&answer)?;
-        parse::<Metadata>(answer.body.as_ref())
-            .and_then(|metadata| metadata.into_obtained(answer.date, sent_at))
-            .map_err(|reason| self.unusable(&reason))
+        self.service.read::<Body>(&answer, sent_at)
     }
 
-    async fn get(&self, path: &str) -> Result<Answer, ProviderError> {
-        let call = Call {
-            method: Method::GET,
-            url: format!("{}{path}", self.endpoint),
-            headers: HeaderMap::new(),
-            body: WipedBuffer::default(),
-        };
-        Ok(self.client.send(call).await?)
+    async fn get(&self, path: &str) -> Result<(Answer, BootTime), ProviderError> {
+        self.service.call(Method::GET, path, HeaderMap::new()).await
     }
 
     fn expect_success(&self, answer: &Answer) -> Result<(), ProviderError> {
@@ -126,27 +111,17 @@ impl InstanceMetadata {
                 Class::Throttled {
                     retry_after: answer.retry_after,
                 },
-                format!("{} asks for fewer requests", self.host),
+                format!("{} asks for fewer requests", self.service.host()),
             )),
-            status => Err(self.unusable(&format!("it has HTTP status {status}"))),
+            status => Err(self
+                .service
+                .unusable(&format!("it has HTTP status {status}"))),
         }
-    }
-
-    fn unusable(&self, reason: &str) -> ProviderError {
-        ProviderError::new(
-            Class::Transient,
-            format!("{} sent no usable answer: {reason}", self.host),
-        )
     }
 }
 
-impl Metadata {
-    /// A complete set with its expiry, or what keeps it from being one.
-    pub(in crate::provider) fn into_obtained(
-        self,
-        issuer_now: Option<SystemTime>,
-        sent_at: BootTime,
-    ) -> Result<Obtained, String> {
+impl Holds for Body {
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String> {
         if let Some(code) = self.code.filter(|code| code != "Success") {
             return Err(format!("its code is `{}`", foreign(&code)));
         }
@@ -156,7 +131,7 @@ impl Metadata {
             session_token: self.token,
         };
         let expires_at = expiry(self.expired_time, self.expiration.as_deref());
-        obtained(keys, expires_at, issuer_now, sent_at)
+        Ok((keys, expires_at))
     }
 }
 
@@ -183,11 +158,7 @@ impl Provider for InstanceMetadata {
     }
 
     fn mint_call(&self) -> CallSite {
-        CallSite {
-            endpoint: self.host.clone(),
-            action: "security-credentials",
-            budget: None,
-        }
+        self.service.call_site("security-credentials")
     }
 
     fn identity_call(&self) -> CallSite {

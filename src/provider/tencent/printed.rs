@@ -1,14 +1,16 @@
 //! The shapes that Tencent's own tools print: an answer of STS, and the body of the metadata
 //! service.
 
+use std::time::SystemTime;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::answer::Minted;
-use super::instance_metadata::Metadata;
+use super::instance_metadata::Body;
 use crate::clock::BootTime;
-use crate::credentials::Obtained;
-use crate::provider::service::answer::parse;
+use crate::credentials::{Keys, Obtained};
+use crate::provider::service::answer::{self, Holds, parse};
 
 /// What tells the shapes apart.
 #[derive(Deserialize)]
@@ -25,18 +27,21 @@ struct StsAnswer {
     response: Minted,
 }
 
-/// The set in it; `None` if it has neither shape. Whoever printed it runs on this host, so our
-/// clock is its clock.
+impl Holds for StsAnswer {
+    fn keys(self) -> Result<(Keys, Option<SystemTime>), String> {
+        self.response.keys()
+    }
+}
+
+/// The set in it; `None` if it has neither shape.
 pub(in crate::provider) fn printed(
     bytes: &[u8],
     sent_at: BootTime,
 ) -> Option<Result<Obtained, String>> {
     let shape: Shape = parse(bytes).ok()?;
     if shape.response.is_some() {
-        let answer = parse::<StsAnswer>(bytes);
-        return Some(answer.and_then(|answer| answer.response.into_obtained(None, sent_at)));
+        return Some(answer::printed::<StsAnswer>(bytes, sent_at));
     }
     shape.tmp_secret_id?;
-    let metadata = parse::<Metadata>(bytes);
-    Some(metadata.and_then(|metadata| metadata.into_obtained(None, sent_at)))
+    Some(answer::printed::<Body>(bytes, sent_at))
 }

@@ -8,13 +8,14 @@ use super::request::{ASSUME_ROLE_WITH_SAML, GET_CALLER_IDENTITY};
 use super::sts::Sts;
 use crate::config::model::{self, TencentAssumeRoleWithSaml};
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
 use crate::provider::service::Identify;
 use crate::provider::service::assertion::Assertion;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::request::Auth;
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 use crate::secret::Secret;
 
 /// A role's credentials for the bearer of an assertion.

@@ -2,7 +2,7 @@
 //!
 //! Source: Tencent Cloud API 3.0 "signature v3", held to vectors made with the official SDKs.
 
-use crate::provider::mac::{hex, keyed, sha256_hex};
+use crate::mac::{hex, keyed, sha256_hex};
 use crate::secret::Secret;
 
 /// The algorithm's name, first word of the header.

@@ -17,7 +17,7 @@ use crate::provider::error::{Class, ProviderError};
 use crate::provider::service::answer::Refusal;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::request::{Auth, body_of, secrets_in};
-use crate::provider::service::{Action, Answered, Circumstances, Dialect, Service, unusable};
+use crate::provider::service::{Action, Answered, Circumstances, Dialect, Service};
 use crate::secret::Secret;
 
 /// STS as one provider calls it.
@@ -70,11 +70,7 @@ impl Sts {
             .call::<Minted>(action, parameters, auth, confidential)
             .await
             .map_err(|error| ladder.judge(error, seconds, whose))?;
-        answered
-            .value
-            .into_obtained(answered.date, answered.sent_at)
-            .map(|obtained| obtained.of_at_most(seconds))
-            .map_err(|reason| unusable(&answered.host, action, &reason))
+        answered.into_obtained(action, seconds)
     }
 
     /// Calls an action and reads its result.

@@ -8,13 +8,14 @@ use super::request::{ASSUME_ROLE_WITH_WEB_IDENTITY, GET_CALLER_IDENTITY};
 use super::sts::Sts;
 use crate::config::model::TencentAssumeRoleWithWebIdentity;
 use crate::credentials::{Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::provider::context::BuildContext;
 use crate::provider::error::ProviderError;
 use crate::provider::service::Identify as _;
 use crate::provider::service::ladder::Ladder;
 use crate::provider::service::request::Auth;
 use crate::provider::service::web_token::WebToken;
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 
 /// A role's credentials for the bearer of a token.
 #[derive(Debug)]

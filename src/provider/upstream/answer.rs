@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::Response;
 use reqwest::header::{DATE, HeaderName, RETRY_AFTER};
 
-use super::WipedBuffer;
+use crate::secret::WipedBuffer;
 
 /// No answer we ask for is anywhere near this long, in bytes.
 pub const LARGEST_ANSWER: usize = 256 * 1024;

@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::Refresher;
 use crate::refresh::attempt::Before;
-use crate::refresh::command::{Command, RefreshReply, Settings};
+use crate::refresh::command::{Command, RefreshReply, Settings, SignedIn};
 use crate::refresh::source::Standing;
 use crate::store::Refresh;
 
@@ -31,7 +31,7 @@ impl Refresher {
             Command::Refresh(reply) => self.on_refresh(reply),
             Command::Forget(reply) => self.on_forget(reply),
             Command::Retune(settings) => self.on_retune(*settings),
-            Command::SessionChanged => self.on_session_changed(),
+            Command::SessionChanged(signed_in) => self.on_session_changed(signed_in),
             Command::SecretChanged => self.on_secret_changed(),
         }
     }
@@ -66,9 +66,11 @@ impl Refresher {
         self.publish();
     }
 
-    /// Signed out, what is held is served on; signed in, what is fresh needs no other.
-    pub(super) fn on_session_changed(&mut self) {
-        if self.state.last_failed() || self.state.set().is_none() {
+    /// Signed in, what is fresh needs no other. Signed out, what is held is served on, and an attempt
+    /// shows at once that no other will come; it calls nobody.
+    pub(super) fn on_session_changed(&mut self, signed_in: SignedIn) {
+        let is_over = signed_in == SignedIn::No;
+        if is_over || self.state.last_failed() || self.state.set().is_none() {
             self.state.due = self.now();
         }
     }

@@ -13,7 +13,7 @@ use crate::provider::error::{Class, ProviderError};
 use crate::refresh::adopt::Verdict;
 use crate::refresh::attempt::{Attempt, Outcome};
 use crate::refresh::calls::Calls;
-use crate::refresh::command::{Command, RefreshReply};
+use crate::refresh::command::{Command, RefreshReply, SignedIn};
 use crate::refresh::gauges;
 use crate::refresh::source::Standing;
 use crate::refresh::state::Moment;
@@ -22,7 +22,7 @@ use crate::refresh::state::Moment;
 #[derive(Debug, Default)]
 struct Meanwhile {
     secret_changed: bool,
-    session_changed: bool,
+    session_changed: Option<SignedIn>,
 }
 
 impl Refresher {
@@ -30,6 +30,10 @@ impl Refresher {
     /// ends it, and another configuration has it made anew.
     pub(super) async fn attempt(&mut self) {
         let mut asking = std::mem::take(&mut self.asking);
+        if !asking.is_empty() {
+            // Whoever asks means the files as they are now.
+            self.settings.provider.reread_source();
+        }
         self.state.attempt_started(self.moment());
         // A task of its own, so that a bug in one cloud's parser costs an attempt, not the role.
         let mut running = AbortOnDropHandle::new(tokio::spawn(
@@ -43,7 +47,9 @@ impl Refresher {
                 Some(command) = self.commands.recv() => match command {
                     Command::Refresh(reply) => asking.push(reply),
                     Command::SecretChanged => meanwhile.secret_changed = true,
-                    Command::SessionChanged => meanwhile.session_changed = true,
+                    Command::SessionChanged(signed_in) => {
+                        meanwhile.session_changed = Some(signed_in);
+                    }
                     Command::Forget(reply) => {
                         self.on_forget(reply);
                         let why = "the role was forgotten meanwhile".to_owned();
@@ -59,8 +65,8 @@ impl Refresher {
             }
         };
         let reply = self.finish(outcome);
-        if meanwhile.session_changed {
-            self.on_session_changed();
+        if let Some(signed_in) = meanwhile.session_changed {
+            self.on_session_changed(signed_in);
         }
         if meanwhile.secret_changed {
             // What it brought may be of the old secret, and fail or be revoked with it.
@@ -124,7 +130,10 @@ impl Refresher {
                 .state
                 .set()
                 .map(|set| shortened(&set.keys.access_key_id)),
-            expires_in_secs = self.state.remaining(at.now).map(|life| life.as_secs()),
+            expires_in_secs = self
+                .state
+                .shown_remaining(at.now)
+                .map(|life| life.as_secs()),
             refresh_in_secs,
             took_ms,
             "credentials refreshed"
@@ -139,6 +148,10 @@ impl Refresher {
             Some(source) if is_the_sources => Some(Standing::of(source, &*self.shared.clock)),
             Some(_) | None => None,
         };
+        if error.class == Class::Final {
+            // Refused, a key is not held on to: whatever the files hold comes next.
+            self.settings.provider.reread_source();
+        }
         self.waits_for_source = standing;
         let with_source = standing.map(Standing::of_dependent);
         let pause = self.state.failed(error, with_source, draw, at);
@@ -150,7 +163,10 @@ impl Refresher {
             request_id = error.request_id,
             failures = self.state.failures(),
             retry_in_secs = pause.as_secs_f64(),
-            held_for_secs = self.state.remaining(at.now).map(|life| life.as_secs()),
+            held_for_secs = self
+                .state
+                .shown_remaining(at.now)
+                .map(|life| life.as_secs()),
             "refresh failed"
         );
         RefreshReply::Failed(message)

@@ -10,7 +10,7 @@ use crate::refresh::RefreshReply;
 use crate::refresh::calls::{Calls, Progress};
 use crate::store::{Held, Refresh};
 
-use Step::{Fail, FailUnsent, Give, GiveIncomplete, Hang, Panic};
+use Step::{Fail, FailUnsent, Give, GiveIncomplete, GiveLate, Hang, Panic};
 
 const THROTTLED: Class = Class::Throttled { retry_after: None };
 
@@ -230,10 +230,51 @@ async fn a_session_too_long_is_stepped_down_within_one_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stale_token_is_read_again_and_tried_once_more() {
-    let running = start([Fail(Class::StaleSource), Give("AK1", HOUR)]);
-    pass(Duration::from_millis(100)).await;
+    for differs in [true, false] {
+        let running = start([Fail(Class::StaleSource), Give("AK1", HOUR)]);
+        *running.script.rereads_differ.lock().unwrap() = differs;
+        pass(Duration::from_millis(100)).await;
+        assert_eq!(running.served().as_deref(), Some("AK1"), "{differs}");
+        assert_eq!(*running.script.rereads.lock().unwrap(), 1, "{differs}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_as_slow_as_its_sessions_are_short_is_not_called_without_a_pause() {
+    let running = start([GiveLate("AK1", 30 * SECOND, 9 * SECOND)]);
+    pass(Duration::from_millis(9100)).await;
     assert_eq!(running.served().as_deref(), Some("AK1"));
-    assert_eq!(*running.script.rereads.lock().unwrap(), 1);
+    let begun = running.calls();
+    // When it comes, the set has reached the age at which it is to be replaced.
+    pass(4 * SECOND).await;
+    assert_eq!(running.calls(), begun, "a fifth of the 21 s it has left");
+    pass(SECOND).await;
+    assert_eq!(running.calls(), begun + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shortest_sessions_are_paused_between_as_well() {
+    let running = start([Give("AK1", 2 * SECOND)]);
+    pass(6 * SECOND).await;
+    assert!(running.calls() <= 16, "{} calls", running.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_refused_or_is_asked_by_hand_signs_with_the_files_as_they_are() {
+    let (transient, refused) = (Fail(Class::Transient), Fail(Class::Final));
+    let running = start([Give("AK1", HOUR), Give("AK2", HOUR), transient, refused]);
+    let rereads = || *running.script.rereads.lock().unwrap();
+    pass(SECOND).await;
+    assert_eq!(rereads(), 0);
+    let reply = running.handle.refresh().await;
+    assert!(matches!(reply, RefreshReply::Refreshed { .. }), "{reply:?}");
+    assert_eq!(rereads(), 1, "somebody asked");
+    pass(10 * MINUTE + SECOND).await;
+    assert_eq!(
+        (running.ended("transient"), running.ended("refused")),
+        (1, 1)
+    );
+    assert_eq!(rereads(), 2, "refused, not cut off");
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,11 +286,15 @@ async fn a_token_that_stays_stale_is_somebodys_business() {
         running.client_reads();
     }
     assert_eq!(running.role.view().refresh, Refresh::Failing);
-    assert_eq!(running.calls(), 1, "the same one is not tried again");
+    assert_eq!(
+        running.calls(),
+        2,
+        "tried once more, and no client changes that"
+    );
     *running.script.rereads_differ.lock().unwrap() = true;
     running.handle.secret_changed().await;
     pass(SECOND).await;
-    assert_eq!(running.calls(), 3, "another one was, and is no better");
+    assert_eq!(running.calls(), 4, "another one is no better");
     assert_eq!(running.role.view().refresh, Refresh::Failing);
 }
 

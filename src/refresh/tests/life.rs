@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::scripted::{HOUR, MINUTE, SECOND, Setup, Step, pass, start};
 use crate::provider::error::Class;
 use crate::refresh::RefreshReply;
-use crate::schedule::Tuning;
 use crate::store::{Held, Refresh};
 
-use Step::{Fail, Give, GiveIncomplete, GiveLate, Hang};
+use Step::{Fail, Give, GiveIncomplete};
 
 #[tokio::test(start_paused = true)]
 async fn a_two_hour_set_is_replaced_an_hour_ahead_for_as_long_as_it_runs() {
@@ -96,62 +95,6 @@ async fn the_margin_is_dropped_in_one_step_and_the_etag_stays() {
     assert_eq!(etag(), first);
     pass(9 * MINUTE).await;
     assert!(running.shown_life() > Duration::ZERO);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reader_is_never_told_a_past_expiry_even_if_nobody_renders_again() {
-    let running = start([Give("AK1", HOUR), Hang]);
-    pass(SECOND).await;
-    // The machine sleeps through the shown expiry; no task has run since.
-    running.clock.suspend(57 * MINUTE);
-    assert!(running.shown_life() > 2 * MINUTE);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_suspend_past_the_end_kills_the_set_at_once_and_a_new_one_follows() {
-    let running = start([Give("AK1", HOUR), Give("AK2", HOUR)]);
-    pass(SECOND).await;
-    running.clock.suspend(2 * HOUR);
-    assert_eq!(
-        running.served(),
-        None,
-        "checked at the read, not by a timer"
-    );
-    pass(35 * SECOND).await;
-    assert_eq!(running.served().as_deref(), Some("AK2"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_resumed_fleet_does_not_call_in_one_moment() {
-    let late = Setup {
-        draw: || 0.9,
-        ..Setup::default()
-    };
-    let running = late.start([Give("AK1", 12 * HOUR), Give("AK2", 12 * HOUR)]);
-    pass(SECOND).await;
-    running.clock.suspend(11 * HOUR);
-    pass(31 * SECOND).await;
-    assert_eq!(running.calls(), 1, "still waiting its drawn turn");
-    pass(30 * SECOND).await;
-    assert_eq!(running.served().as_deref(), Some("AK2"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stepped_wall_clock_neither_kills_nor_revives_but_is_shown() {
-    let running = start([Give("AK1", HOUR), Fail(Class::Transient)]);
-    pass(SECOND).await;
-    let before = running.shown_life();
-    running.clock.step_wall(48 * HOUR);
-    pass(31 * SECOND).await;
-    assert_eq!(running.served().as_deref(), Some("AK1"));
-    let after = running.shown_life();
-    assert!(
-        before.checked_sub(after).unwrap() < MINUTE,
-        "{before:?} then {after:?}"
-    );
-    running.clock.step_wall_back(96 * HOUR);
-    pass(HOUR).await;
-    assert_eq!(running.served(), None, "a clock set back revives nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -289,94 +232,6 @@ async fn a_lazy_role_starts_at_its_first_request_and_rests_after_an_hour_without
 }
 
 #[tokio::test(start_paused = true)]
-async fn generations_grow() {
-    let running = start([Give("AK1", HOUR), Give("AK2", HOUR)]);
-    pass(SECOND).await;
-    let generation = || running.role.view().held.as_ref().unwrap().set.generation;
-    let first = generation();
-    running.clock.step_wall_back(10 * HOUR);
-    running.handle.refresh().await;
-    assert!(generation() > first);
-}
-
-#[tokio::test(start_paused = true)]
-async fn refresh_acts_at_most_once_in_ten_seconds_and_says_how_it_went() {
-    let running = start([Give("AK1", HOUR), Give("AK2", HOUR), Give("AK3", HOUR)]);
-    pass(SECOND).await;
-    let reply = running.handle.refresh().await;
-    assert!(matches!(reply, RefreshReply::Refreshed { .. }), "{reply:?}");
-    let reply = running.handle.refresh().await;
-    assert!(matches!(reply, RefreshReply::TooSoon(_)), "{reply:?}");
-    pass(10 * SECOND).await;
-    running.handle.refresh().await;
-    assert_eq!(running.served().as_deref(), Some("AK3"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn forgotten_credentials_are_gone_before_the_answer_and_replaced_after() {
-    let running = start([Give("AK1", HOUR), Hang]);
-    pass(SECOND).await;
-    running.handle.forget().await;
-    assert_eq!(running.served(), None);
-
-    let running = start([Give("AK1", HOUR), Give("AK2", HOUR)]);
-    pass(SECOND).await;
-    running.handle.forget().await;
-    pass(SECOND).await;
-    assert_eq!(running.served().as_deref(), Some("AK2"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn forgetting_ends_an_attempt_under_way() {
-    let running = start([Give("AK1", HOUR), Hang, Give("AK3", HOUR)]);
-    pass(10 * MINUTE + SECOND).await;
-    assert_eq!(running.calls(), 2, "hanging");
-    running.handle.forget().await;
-    assert_ne!(running.served().as_deref(), Some("AK1"));
-    pass(SECOND).await;
-    assert_eq!(running.served().as_deref(), Some("AK3"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn other_tuning_keeps_the_set_and_moves_the_plan() {
-    let running = start([Give("AK1", 2 * HOUR), Give("AK2", 2 * HOUR)]);
-    pass(SECOND).await;
-    let mut settings = running.settings();
-    settings.tuning = Tuning {
-        refresh_ahead: Some(90 * MINUTE),
-        min_remaining: Some(80 * MINUTE),
-    };
-    running.handle.retune(settings).await;
-    pass(SECOND).await;
-    assert_eq!(running.served().as_deref(), Some("AK1"));
-    assert_eq!(running.role.view().min_remaining, 80 * MINUTE);
-    pass(30 * MINUTE).await;
-    assert_eq!(running.served().as_deref(), Some("AK2"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_secret_that_changes_during_an_attempt_is_not_forgotten() {
-    let running = start([GiveLate("AK1", HOUR, 5 * SECOND), Give("AK2", HOUR)]);
-    pass(SECOND).await;
-    running.handle.secret_changed().await;
-    pass(10 * SECOND).await;
-    assert_eq!(running.served().as_deref(), Some("AK2"));
-    assert_eq!(*running.script.rereads.lock().unwrap(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refresh_that_a_reload_comes_between_is_answered_by_the_next_attempt() {
-    let running = start([Hang, Give("AK1", HOUR)]);
-    pass(SECOND).await;
-    let handle = running.handle.clone();
-    let asking = tokio::spawn(async move { handle.refresh().await });
-    pass(SECOND).await;
-    running.handle.retune(running.settings()).await;
-    let reply = asking.await.unwrap();
-    assert!(matches!(reply, RefreshReply::Refreshed { .. }), "{reply:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_woken_role_has_not_slept_through_anything() {
     let lazy = Setup {
         lazy: true,
@@ -396,14 +251,4 @@ async fn a_woken_role_has_not_slept_through_anything() {
     pass(Duration::from_millis(100)).await;
     assert_eq!(running.served().as_deref(), Some("AK2"));
     assert!(shown(&running));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_changed_secret_brings_a_refresh_at_once() {
-    let running = start([Give("AK1", HOUR), Give("AK2", HOUR)]);
-    pass(SECOND).await;
-    running.handle.secret_changed().await;
-    pass(SECOND).await;
-    assert_eq!(running.served().as_deref(), Some("AK2"));
-    assert_eq!(*running.script.rereads.lock().unwrap(), 1);
 }

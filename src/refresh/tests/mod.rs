@@ -2,8 +2,10 @@
 //! can be moved apart.
 
 mod chains;
+mod clocks;
 mod failures;
 mod life;
 mod resume;
 mod scripted;
 mod secrets;
+mod told;

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::testing::TestClock;
 use crate::clock::{Clock, jumps};
 use crate::credentials::{Cloud, HoldsCredentials as _, Identity, Keys, Obtained};
+use crate::future::BoxFuture;
 use crate::observe::metrics::{Metrics, RefreshLabels, UpstreamLabels};
 use crate::provider::budget::Budget;
 use crate::provider::error::{Class, ProviderError};
-use crate::provider::{BoxFuture, CallSite, Provider};
+use crate::provider::{CallSite, Provider};
 use crate::refresh::state::Resumed;
 use crate::refresh::{Handle, Refresher, Settings, Shared};
 use crate::schedule::Tuning;
@@ -34,7 +35,7 @@ pub(super) enum Step {
     Give(&'static str, Duration),
     /// The same without a session token.
     GiveIncomplete(&'static str),
-    /// The same, after so long.
+    /// The same, answered after so long.
     GiveLate(&'static str, Duration, Duration),
     /// The same, if the source holds something to sign with.
     Sign(&'static str, Duration),
@@ -100,8 +101,9 @@ impl Provider for Script {
                 )),
                 Step::GiveIncomplete(id) => Ok(obtained(keys(id, ""), HOUR)),
                 Step::GiveLate(id, lives, after) => {
+                    let answer = obtained(keys(id, CANARY), lives);
                     tokio::time::sleep(after).await;
-                    Ok(obtained(keys(id, CANARY), lives))
+                    Ok(answer)
                 }
                 Step::Sign(id, lives) => {
                     let source = self.source.as_ref().expect("it has a source");

@@ -38,6 +38,7 @@ pub(crate) fn unprivileged(site: &Site) -> impl FnOnce(&mut Command) {
         other
             .arg("run")
             .env("CREDVEND_CONFIG", config)
+            .env("RUNTIME_DIRECTORY", command.get_current_dir().unwrap())
             .env_remove("JOURNAL_STREAM");
         let log = command.get_current_dir().unwrap().join("log");
         other.stderr(fs::File::options().append(true).open(log).unwrap());

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use credvend::emulator::Fault;
+use credvend::emulator::{ACCOUNT, Fault, LongLivedKey, USER};
+use tokio::time::Instant;
 
 use super::site::{Site, assumed, base, eventually, socket};
 use crate::support::CANARY;
@@ -50,6 +51,43 @@ async fn a_session_that_is_too_long_becomes_shorter_and_that_is_remembered() {
         (refused(&site) == 3 * steps).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_attempt_between_the_two_files_of_a_new_key_is_signed_with_the_former_one() {
+    let site = Site::new();
+    let role = assumed("app", "ops", "app", "");
+    site.configure(&[base(), role, socket("app", &["app"])].concat());
+    let _daemon = site.start().await;
+    let key = LongLivedKey {
+        id: "AKIDnextOfTheTests".into(),
+        secret: format!("next-{CANARY}").into(),
+        account: ACCOUNT.into(),
+        uin: USER.into(),
+    };
+    site.cloud
+        .state
+        .with_world(|world| world.add_key(key))
+        .unwrap();
+    let before = site.role_becomes("app", "fresh", "idle").await;
+
+    let begun = Instant::now();
+    site.write("ops-id", "AKIDnextOfTheTests\n");
+    site.says(&["forget", "app"], 0).await;
+    let between = site.role_becomes("app", "fresh", "idle").await;
+    assert_ne!(between["access_key_id"], before["access_key_id"]);
+    site.write("ops-secret", &format!("next-{CANARY}\n"));
+    let was_in_time = begun.elapsed() < Duration::from_millis(1_500);
+    eventually("refreshed, since files changed", PATIENCE, async || {
+        let role = site.role("app").await;
+        (role["access_key_id"] != between["access_key_id"]).then_some(())
+    })
+    .await;
+    // After two quiet seconds one file is taken for all there is to come.
+    if was_in_time {
+        let outcomes = site.cloud.state.calls().by_outcome;
+        assert_eq!(outcomes.get("AuthFailure.SignatureFailure"), None);
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,7 @@ async fn every_line_works_when_pasted_and_nothing_is_left_behind() {
     let child = Command::new(assert_cmd::cargo::cargo_bin!("credvend"))
         .arg("dev")
         .env("XDG_RUNTIME_DIR", place.path())
+        .env("RUNTIME_DIRECTORY", place.path())
         .env_remove("JOURNAL_STREAM")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

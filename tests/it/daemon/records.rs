@@ -2,8 +2,9 @@
 
 use rustix::process::{Signal, geteuid};
 use serde_json::Value;
+use tokio::net::UnixStream;
 
-use super::site::{Daemon, SOON, Site, assumed, base, eventually, socket};
+use super::site::{Daemon, Reply, SOON, Site, assumed, base, eventually, exchange, socket};
 
 fn configured(site: &Site) {
     let json = "[daemon]\nlog-format = \"json\"\n";
@@ -66,6 +67,11 @@ async fn every_hand_out_denial_and_operation_is_an_event_with_its_user() {
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.end().await, 0);
 
+    let refreshed = daemon.lines("\"credentials refreshed\"");
+    let refreshed: Value = serde_json::from_str(&refreshed[0]).unwrap();
+    let life = refreshed["expires_in_secs"].as_u64().unwrap();
+    assert!((6_800..=6_900).contains(&life), "as shown: {refreshed}");
+
     let handed = events(&daemon, "hand-out");
     let first = &handed[0];
     assert_eq!(first["listener"], "app", "{first}");
@@ -114,6 +120,29 @@ async fn every_hand_out_denial_and_operation_is_an_event_with_its_user() {
         assert_eq!(event["result"], "done", "{event}");
     }
     assert_eq!(events(&daemon, "reload").len(), 2, "the signal's, too");
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_an_event_with_its_user() {
+    let site = Site::new();
+    configured(&site);
+    let daemon = site.start().await;
+    let mut held = Vec::new();
+    for _ in 0..256 {
+        held.push(UnixStream::connect(site.path("app.sock")).await.unwrap());
+    }
+    let closed = site.try_get("app", "/v1/roles").await;
+    assert!(closed.is_none(), "{closed:?}");
+    let event = eventually("the denial is an event", SOON, async || {
+        let denied = events(&daemon, "denied").into_iter();
+        denied.into_iter().find(|event| event["reason"] == "limit")
+    })
+    .await;
+    assert_eq!(event["listener"], "app");
+    assert_eq!(event["uid"], geteuid().as_raw());
+    assert_eq!(event["pid"], std::process::id());
+    let sample = "credvend_denied_total{listener=\"app\",reason=\"limit\"}";
+    assert_eq!(site.metric(sample).await, Some(1.0));
 }
 
 #[tokio::test]
@@ -219,4 +248,110 @@ async fn ready_is_when_every_role_has_a_set_or_a_first_error() {
     .await;
     site.set("app", "app").await;
     drop(daemon);
+}
+
+#[tokio::test]
+async fn a_refresh_is_told_as_it_went_with_each_role() {
+    let site = Site::new();
+    configured(&site);
+    let mut daemon = site.start().await;
+    site.says(&["refresh"], 69).await;
+    site.says(&["refresh", "app"], 0).await; // too soon is no failure
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.end().await, 0);
+    let told: Vec<(Value, Value)> = events(&daemon, "refresh")
+        .into_iter()
+        .map(|event| (event["result"].clone(), event["subject"].clone()))
+        .collect();
+    let expected = [("done", "app"), ("failed", "bad"), ("too-soon", "app")];
+    assert_eq!(
+        told,
+        expected.map(|(result, subject)| (result.into(), subject.into()))
+    );
+}
+
+/// A request that is whole, and one that is none.
+const REFUSED: [(&str, u16, &str); 2] = [
+    (
+        "DELETE {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        405,
+        "method",
+    ),
+    ("GET {path} HTTP/1.1\r\nno header\r\n\r\n", 400, "request"),
+];
+
+#[tokio::test]
+async fn what_is_refused_is_counted_and_told_alike_at_every_way_in() {
+    let site = Site::new();
+    configured(&site);
+    let mut daemon = site.start().await;
+    let ways_in = [
+        ("tcp", "/v1/roles"),
+        ("metrics", "/metrics"),
+        ("admin", "/admin/v1/status"),
+    ];
+    for (name, path) in ways_in {
+        for (request, status, _) in REFUSED {
+            let request = request.replace("{path}", path);
+            let reply: Option<Reply> = if name == "admin" {
+                let stream = UnixStream::connect(site.path("admin.sock"));
+                exchange(stream.await.unwrap(), &request).await
+            } else {
+                let port = if name == "tcp" { 9470 } else { 9471 };
+                let stream = tokio::net::TcpStream::connect((site.ip, port));
+                exchange(stream.await.unwrap(), &request).await
+            };
+            let reply = reply.unwrap_or_else(|| panic!("{name}: {request}"));
+            assert_eq!(reply.status, status, "{name}: {request}");
+        }
+    }
+    let expected = ways_in.map(|(name, _)| REFUSED.map(|(_, _, reason)| (name, reason)));
+    for (name, reason) in expected.into_iter().flatten() {
+        let counted = format!("credvend_denied_total{{listener=\"{name}\",reason=\"{reason}\"}}");
+        eventually(&counted, SOON, async || {
+            (site.metric(&counted).await == Some(1.0)).then_some(())
+        })
+        .await;
+    }
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.end().await, 0);
+    let denied = events(&daemon, "denied");
+    for (name, reason) in expected.into_iter().flatten() {
+        let told = denied
+            .iter()
+            .filter(|event| event["listener"] == name && event["reason"] == reason);
+        assert_eq!(told.count(), 1, "{name}, {reason} in {denied:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_role_is_in_every_line_whatever_the_filter_is_and_was() {
+    for (format, bad, app) in [
+        ("text", "role=bad", "role=app"),
+        ("json", "\"role\":\"bad\"", "\"role\":\"app\""),
+    ] {
+        let site = Site::new();
+        let log = |filter: &str| {
+            let daemon = format!("[daemon]\nlog-format = \"{format}\"\nlog = \"{filter}\"\n");
+            site.configure(
+                &[
+                    base().replace("[daemon]\n", &daemon),
+                    assumed("app", "ops", "app", ""),
+                    assumed("bad", "ops", "nowhere", ""),
+                    socket("app", &["app", "bad"]),
+                ]
+                .concat(),
+            );
+        };
+        log("warn,credvend::audit=info");
+        let daemon = site.start().await;
+        let line = daemon.logs("refresh failed").await;
+        assert!(line.contains(bad), "{line}");
+        assert!(daemon.lines("credentials refreshed").is_empty());
+        log("info");
+        site.says(&["reload"], 0).await;
+        site.says(&["refresh", "app"], 0).await;
+        let line = daemon.logs("credentials refreshed").await;
+        assert!(line.contains(app), "{line}");
+    }
 }

@@ -197,6 +197,13 @@ async fn listeners_keep_their_sockets_unless_who_may_connect_changes() {
         text.contains("who may connect, so its connections are closed"),
         "{text}"
     );
+    // A request that crosses the end of its connection is answered by the new rule.
+    let last = ask_again(&mut open).await;
+    assert!(
+        last.as_deref()
+            .is_none_or(|reply| reply.starts_with("HTTP/1.1 403 ")),
+        "{last:?}"
+    );
     assert_eq!(ask_again(&mut open).await, None, "closed");
     let reply = site.ask("app", "app").await;
     assert_eq!(reply.status, 403, "{reply:?}");
@@ -352,4 +359,18 @@ async fn admin_and_metrics_move_with_a_reload() {
     let status = serde_json::from_str(&text).unwrap();
     assert_eq!(role_of(&status, "app")["held"], "fresh");
     drop(daemon);
+}
+
+#[tokio::test]
+async fn a_default_that_is_written_out_changes_nothing() {
+    let site = Site::new();
+    site.configure(&two());
+    let _daemon = site.start().await;
+    let mut open = kept_open(&site, "app").await;
+    let admin = "/admin.sock\"\n";
+    let written = two().replace(admin, &format!("{admin}mode = \"0600\"\n"));
+    site.configure(&format!("{written}mode = \"0600\"\n"));
+    let text = site.says(&["reload"], 0).await;
+    assert_eq!(text, "nothing changed\n");
+    ask_again(&mut open).await.expect("still open");
 }

@@ -136,7 +136,9 @@ impl Site {
     /// The program with these arguments and this site's configuration, to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         let mut command = credvend(arguments);
-        command.env("CREDVEND_CONFIG", self.config());
+        command
+            .env("CREDVEND_CONFIG", self.config())
+            .env("RUNTIME_DIRECTORY", self.dir());
         tokio::task::spawn_blocking(move || run(&mut command))
             .await
             .unwrap()
@@ -161,6 +163,7 @@ impl Site {
         command
             .arg("run")
             .env("CREDVEND_CONFIG", self.config())
+            .env("RUNTIME_DIRECTORY", self.dir())
             .env_remove("JOURNAL_STREAM")
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())

@@ -1,4 +1,4 @@
-//! Under a service manager: what it is told, and a restart that keeps everything.
+//! Under a service manager: a restart that keeps everything.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ use super::site::{Daemon, SOON, Site, assumed, base, eventually, socket};
 use crate::support::CANARY;
 use credvend::emulator::{Fault, FaultKind};
 
-fn configure(site: &Site) {
+pub(super) fn configure(site: &Site) {
     let text = [
         base(),
         assumed("app", "ops", "app", ""),
@@ -26,7 +26,7 @@ fn configure(site: &Site) {
     site.configure(&text);
 }
 
-fn launch(site: &Site, manager: &Manager) -> Daemon {
+pub(super) fn launch(site: &Site, manager: &Manager) -> Daemon {
     site.launch_as(|command| {
         command
             .env("NOTIFY_SOCKET", &manager.socket)
@@ -35,7 +35,7 @@ fn launch(site: &Site, manager: &Manager) -> Daemon {
 }
 
 /// As the manager starts the next process: with what it kept as descriptor 3.
-fn relaunch(site: &Site, manager: &Manager) -> Daemon {
+pub(super) fn relaunch(site: &Site, manager: &Manager) -> Daemon {
     let (name, path) = manager.hand_over_state();
     site.launch_as(|command| {
         let program = command.get_program().to_owned();
@@ -48,6 +48,7 @@ fn relaunch(site: &Site, manager: &Manager) -> Daemon {
             .env("LISTEN_FDNAMES", name)
             .env("NOTIFY_SOCKET", &manager.socket)
             .env("CREDVEND_CONFIG", site.config())
+            .env("RUNTIME_DIRECTORY", site.dir())
             .env_remove("JOURNAL_STREAM")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -61,131 +62,6 @@ fn cloud_down(site: &Site) {
         ..Fault::new(FaultKind::Reset)
     };
     site.cloud.state.push_fault(fault).unwrap();
-}
-
-#[tokio::test]
-async fn the_manager_hears_of_start_reload_life_and_end() {
-    let site = Site::new();
-    configure(&site);
-    let manager = Manager::start(site.dir());
-    let mut daemon = launch(&site, &manager);
-
-    let ready = manager.told("READY=1", 0).await;
-    let told = manager.datagram(ready);
-    assert!(
-        told.contains(&"STATUS=2 of 2 roles fresh".to_owned()),
-        "{told:?}"
-    );
-    let alive = manager.told("WATCHDOG=1", 0).await;
-    manager.told("WATCHDOG=1", alive + 1).await;
-
-    let before = manager.count();
-    daemon.signal(Signal::HUP);
-    let reloading = manager.told("RELOADING=1", before).await;
-    let told = manager.datagram(reloading);
-    assert!(
-        told.iter().any(|it| it.starts_with("MONOTONIC_USEC=")),
-        "{told:?}"
-    );
-    manager.told("READY=1", reloading).await;
-
-    // Wrong files end a reload as well: the manager would wait for its time-out.
-    site.configure("nonsense = 1\n");
-    let before = manager.count();
-    daemon.signal(Signal::HUP);
-    let reloading = manager.told("RELOADING=1", before).await;
-    manager.told("READY=1", reloading).await;
-
-    daemon.signal(Signal::TERM);
-    manager.told("STOPPING=1", before).await;
-    assert_eq!(daemon.end().await, 0, "{}", daemon.log());
-}
-
-#[tokio::test]
-async fn a_reload_does_not_end_a_start() {
-    let site = Site::new();
-    let hang = Fault {
-        role: Some("batch".into()),
-        forever: true,
-        ..Fault::new(FaultKind::Hang)
-    };
-    site.cloud.state.push_fault(hang).unwrap();
-    configure(&site);
-    let manager = Manager::start(site.dir());
-    let daemon = launch(&site, &manager);
-    eventually("role app is served", SOON, async || {
-        let reply = site.try_get("app", "/v1/roles/app/credentials").await?;
-        (reply.status == 200).then_some(())
-    })
-    .await;
-    daemon.signal(Signal::HUP);
-    daemon.logs("configuration reloaded").await;
-    let alive = manager.told("WATCHDOG=1", manager.count()).await;
-    for index in 0..=alive {
-        let told = manager.datagram(index);
-        let ends_it = |line: &String| line == "READY=1" || line == "RELOADING=1";
-        assert!(!told.iter().any(ends_it), "{told:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_long_grace_is_asked_for_before_it_begins() {
-    let site = Site::new();
-    configure(&site);
-    let text = fs::read_to_string(site.config()).unwrap();
-    let grace = "[daemon]\nshutdown-grace = \"40s\"\n";
-    site.write("config.toml", &text.replace("[daemon]\n", grace));
-    let manager = Manager::start(site.dir());
-    let mut daemon = launch(&site, &manager);
-    manager.told("READY=1", 0).await;
-    daemon.signal(Signal::TERM);
-    let stopping = manager.told("STOPPING=1", 0).await;
-    let extended = manager.told("EXTEND_TIMEOUT_USEC=", stopping).await;
-    assert_eq!(manager.datagram(extended), ["EXTEND_TIMEOUT_USEC=55000000"]);
-    assert_eq!(daemon.end().await, 0, "{}", daemon.log());
-}
-
-#[tokio::test]
-async fn a_store_without_room_is_said_where_people_look() {
-    let site = Site::new();
-    configure(&site);
-    let manager = Manager::start(site.dir());
-    // Three sockets and two states.
-    let _daemon = site.launch_as(|command| {
-        command
-            .env("NOTIFY_SOCKET", &manager.socket)
-            .env("FDSTORE", "4");
-    });
-    let ready = manager.told("READY=1", 0).await;
-    assert_eq!(
-        manager.datagram(ready)[1],
-        "STATUS=2 of 2 roles fresh, FileDescriptorStoreMax= too small for a restart"
-    );
-    let notes = site.status().await["notes"].to_string();
-    assert!(
-        notes.contains("keeps 4 descriptors and 5 are needed"),
-        "{notes}"
-    );
-}
-
-#[tokio::test]
-async fn what_the_manager_did_not_confirm_is_not_called_forgotten() {
-    let site = Site::new();
-    configure(&site);
-    let manager = Manager::start(site.dir());
-    let _daemon = site.launch_as(|command| {
-        command.env("NOTIFY_SOCKET", &manager.socket);
-    });
-    manager.told("READY=1", 0).await;
-    // What was obtained is stored at most a tenth of a second later.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    manager.listen(false);
-    let said = site.says(&["forget", "app"], 69).await;
-    assert!(
-        said.contains("the service manager may still keep"),
-        "{said}"
-    );
-    manager.listen(true);
 }
 
 #[tokio::test]
@@ -335,8 +211,7 @@ async fn a_sign_in_in_memory_outlives_a_crash_and_ends_with_a_logout() {
     site.says(&["refresh", "read-only"], 0).await;
 
     site.says(&["logout", "corp"], 0).await;
-    let left = kept_secrets(&manager).unwrap();
-    assert!(!left.contains(&secrets[0]), "gone before we said so");
+    assert_eq!(kept_secrets(&manager), None, "gone before we said so");
     second.signal(Signal::KILL);
     second.end().await;
     written.push_str(&second.log());
@@ -373,6 +248,7 @@ async fn a_state_nobody_wrote_is_named_and_ignored() {
             .env("LISTEN_FDS", "2")
             .env("LISTEN_FDNAMES", "state@7:something")
             .env("CREDVEND_CONFIG", site.config())
+            .env("RUNTIME_DIRECTORY", site.dir())
             .env_remove("NOTIFY_SOCKET")
             .env_remove("JOURNAL_STREAM")
             .stderr(fs::File::create(site.path("log")).unwrap());

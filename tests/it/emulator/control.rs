@@ -6,7 +6,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::client::{Ask, Keys, Reply, control, now, role_arn, send, start, start_movable};
-use credvend::emulator::Running;
+use credvend::emulator::{ACCOUNT, HUAWEI_ACCOUNT, Running};
 
 #[tokio::test]
 async fn faults_can_be_listed_appended_and_cleared() {
@@ -72,6 +72,49 @@ async fn calls_are_counted_and_hold_no_secret() {
     }
     control(&running, "POST", "reset-counts", &Value::Null, 200).await;
     assert_eq!(running.state.calls().total, 0);
+}
+
+#[tokio::test]
+async fn each_cloud_names_what_is_its_own() {
+    let running = start();
+    let added = [
+        ("roles", json!({"name": "mine"})),
+        ("providers", json!({"kind": "saml", "name": "mine"})),
+    ];
+    let mut names = Vec::new();
+    for (path, body) in added {
+        for (cloud, called) in [("tencent", "arn"), ("huawei", "urn")] {
+            let mut body = body.clone();
+            body["cloud"] = cloud.into();
+            let answer = control(&running, "POST", path, &body, 200).await;
+            names.push(answer[called].clone());
+        }
+    }
+    let huawei = |kind: &str| format!("iam::{HUAWEI_ACCOUNT}:{kind}:mine");
+    let expected = [
+        role_arn("mine"),
+        huawei("agency"),
+        format!("qcs::cam::uin/{ACCOUNT}:saml-provider/mine"),
+        huawei("saml-provider"),
+    ];
+    assert_eq!(names, expected);
+
+    let world = control(&running, "GET", "world", &Value::Null, 200).await;
+    let shown = |world: &Value, list: &str, called: &str| {
+        let entries = world[list].as_array().unwrap();
+        let mine = entries
+            .iter()
+            .find(|entry| entry["name"] == "mine" && (list == "roles" || entry["kind"] == "saml"));
+        mine.unwrap()[called].clone()
+    };
+    let shown = [
+        shown(&world, "roles", "arn"),
+        shown(&world["huawei"], "roles", "urn"),
+        shown(&world, "providers", "arn"),
+        shown(&world["huawei"], "providers", "urn"),
+    ];
+    assert_eq!(shown, expected);
+    assert!(!world["huawei"].to_string().contains("qcs::"), "{world}");
 }
 
 #[tokio::test]

@@ -111,6 +111,23 @@ fn check(config: &str) {
         huawei["credential"]["access"],
         native("deep")["access_key_id"]
     );
+    // The object storage's tools read names of their own.
+    let set = native("deep");
+    let obs = [
+        ("OBS_ACCESS_KEY_ID", "access_key_id"),
+        ("OBS_SECRET_ACCESS_KEY", "secret_access_key"),
+        ("OBS_SECURITY_TOKEN", "session_token"),
+    ];
+    let env = command(&["env", "deep"]);
+    let as_lines = command(&["get", "deep", "--format", "env"]);
+    for (variable, field) in obs {
+        let value = set[field].as_str().unwrap();
+        let assigned = format!("{variable}={value}");
+        assert!(env.contains(&format!("export {assigned}\n")), "{variable}");
+        assert!(as_lines.contains(&format!("\n{assigned}\n")), "{variable}");
+        let print = ["exec", "deep", "--", "/usr/bin/printenv", variable];
+        assert_eq!(command(&print).trim_end(), value, "{variable}");
+    }
     let who = command(&["whoami", "deep"]);
     assert!(who.contains(HUAWEI_ACCOUNT), "{who}");
     assert!(who.contains(":assumed-agency:deep/"), "{who}");

@@ -9,7 +9,7 @@ use credvend::credentials::Obtained;
 use credvend::emulator::{Fault, FaultKind, HUAWEI_ACCOUNT};
 use credvend::provider::Provider;
 use credvend::provider::error::{Class, ProviderError};
-use credvend::provider::secrets::SecretRef;
+use credvend::secret::SecretRef;
 
 use super::world::{Kind, World, upstream};
 

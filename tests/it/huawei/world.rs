@@ -14,8 +14,8 @@ use credvend::config::model::{
 use credvend::credentials::Cloud;
 use credvend::emulator::{Emulator, EmulatorConfig, HUAWEI_ACCOUNT, Running};
 use credvend::name::Name;
-use credvend::provider::secrets::SecretRef;
 use credvend::provider::{BuildContext, Provider, SourceRoles, build};
+use credvend::secret::SecretRef;
 
 /// The kinds of provider that mint or fetch from this cloud.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

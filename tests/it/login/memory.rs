@@ -111,7 +111,7 @@ async fn a_torn_document_is_told_and_dropped() {
         (&whole[..whole.len() / 2], "it is torn"),
         (&*newer, "another version of credvend"),
     ] {
-        let mut document = credvend::provider::upstream::WipedBuffer::default();
+        let mut document = credvend::secret::WipedBuffer::default();
         document.extend(damaged.as_bytes());
         let name = "corp".parse().unwrap();
         let documents = [(name, Arc::new(document))].into();

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::setup::World;
-use crate::support::{credvend, run};
+use crate::support::{RUNTIME_DIRECTORY, credvend, run};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -50,6 +50,7 @@ fn start(config: &str, arguments: &[&str], output: &std::path::Path) -> Ours {
         .args(["--config", config])
         .args(arguments)
         .env_remove("CREDVEND_CONFIG")
+        .env("RUNTIME_DIRECTORY", RUNTIME_DIRECTORY)
         .stdin(Stdio::null())
         .stdout(file.try_clone().unwrap())
         .stderr(file)
@@ -165,8 +166,22 @@ async fn a_login_through_the_daemon_brings_all_its_roles_and_outlives_a_restart(
     })
     .await;
 
+    let kept = world.state_directory().join("login-corp.json");
+    assert!(kept.exists());
     let out = run(&mut credvend(&["--config", config, "logout", "corp"]));
     assert_eq!(out.code, Some(0), "{out:?}");
+    assert!(!kept.exists(), "nothing is left of it");
+    until("all that they need somebody", || {
+        let status = status(config)?;
+        let roles = status["roles"].as_array().cloned().unwrap();
+        roles
+            .iter()
+            .all(|role| role["refresh"] == "needs-login")
+            .then_some(())
+    })
+    .await;
+    let check = run(&mut credvend(&["--config", config, "status", "--check"]));
+    assert_eq!(check.code, Some(69), "{check:?}");
     assert_eq!(status(config).unwrap()["logins"][0]["state"], "needs-login");
     assert_eq!(roles_fresh(config), 5, "what is held is served on");
     let get = run(&mut credvend(&["--config", config, "get", "c-read"]));

@@ -12,9 +12,8 @@ use credvend::config::model::{
 };
 use credvend::credentials::{Cloud, CredentialSet, HoldsCredentials, Keys, Obtained};
 use credvend::provider::error::ProviderError;
-use credvend::provider::secrets::SecretRef;
 use credvend::provider::{BuildContext, Provider, SourceRoles, build};
-use credvend::secret::Secret;
+use credvend::secret::{Secret, SecretRef};
 use serde_json::{Value, json};
 
 pub(crate) const CANARY: &str = "CANARY-5b1d";

@@ -9,7 +9,7 @@ use credvend::config::model::{
     TencentGetFederationToken,
 };
 use credvend::provider::error::Class;
-use credvend::provider::secrets::SecretRef;
+use credvend::secret::SecretRef;
 use serde_json::json;
 
 use super::cloud::{Cloud, Reply};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use credvend::config::model::Upstream;
 use credvend::provider::error::{Class, ProviderError};
-use credvend::provider::upstream::{Answer, Call, HttpClient, TransportError, WipedBuffer};
+use credvend::provider::upstream::{Answer, Call, HttpClient, TransportError};
+use credvend::secret::WipedBuffer;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use reqwest::Method;
 use reqwest::header::HeaderMap;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::provider::shared::expanded;
 use crate::config::reader::{Complaint, Table, Value};
 use crate::config::values::{self, worded};
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 
 pub(super) const AGENCY_URN: &str = "as in \"iam::0123456789abcdef0123456789abcdef:agency:app\"";
 pub(super) const OIDC_PROVIDER_URN: &str =

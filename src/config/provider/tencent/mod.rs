@@ -17,7 +17,7 @@ use crate::config::reader::{Complaint, Table};
 use crate::config::upstream;
 use crate::config::values::{self, worded};
 use crate::credentials::Cloud;
-use crate::provider::secrets::SecretRef;
+use crate::secret::SecretRef;
 use parameters::{PRINCIPAL_ARN, ROLE_ARN, federated_name, principal_arn, role_arn, tags};
 
 pub(in crate::config) use parameters::account_of;

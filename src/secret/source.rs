@@ -1,74 +1,19 @@
-//! Secrets that live outside the configuration: `file:PATH`, `env:NAME`, `systemd:NAME`.
+//! Reads the secret that a reference names.
 //!
 //! Files are read again when they change (told by inode, size and the times of the last changes), so a
 //! rotated key is picked up without a reload. The environment is read once, at start.
 
-use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
+use super::{Secret, SecretRef};
 use crate::regular_file::{ReadError, RegularFile};
-use crate::secret::Secret;
+use crate::stamp::Stamp;
 
 /// No secret we know of is longer; a larger file is a wrong path.
 const LARGEST: u64 = 256 * 1024;
-
-/// Where a secret is, as the configuration names it. Holds no secret itself.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum SecretRef {
-    File(PathBuf),
-    Env(String),
-    Systemd(String),
-}
-
-impl fmt::Display for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file:{}", path.display()),
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::Systemd(name) => write!(f, "systemd:{name}"),
-        }
-    }
-}
-
-/// Why a text is no reference to a secret. Never repeats the text: it may be the secret itself.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum InvalidSecretRef {
-    #[error("must be a reference to a secret, never the secret itself")]
-    NoScheme,
-    #[error("must name its file by an absolute path")]
-    RelativePath,
-    #[error("does not name an environment variable")]
-    BadVariable,
-    #[error("does not name a credential of the unit")]
-    BadCredential,
-}
-
-impl FromStr for SecretRef {
-    type Err = InvalidSecretRef;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSecretRef> {
-        let is_plain = |name: &str| !name.is_empty() && !name.contains(['/', '=', '\0']);
-        match text.split_once(':') {
-            Some(("file", path)) if path.starts_with('/') && !path.contains('\0') => {
-                Ok(Self::File(path.into()))
-            }
-            Some(("file", _)) => Err(InvalidSecretRef::RelativePath),
-            Some(("env", name)) if is_plain(name) => Ok(Self::Env(name.to_owned())),
-            Some(("env", _)) => Err(InvalidSecretRef::BadVariable),
-            // A name is one file in a directory, so nothing that leads out of it.
-            Some(("systemd", name)) if is_plain(name) && !matches!(name, "." | "..") => {
-                Ok(Self::Systemd(name.to_owned()))
-            }
-            Some(("systemd", _)) => Err(InvalidSecretRef::BadCredential),
-            Some(_) | None => Err(InvalidSecretRef::NoScheme),
-        }
-    }
-}
 
 /// Why a secret is not to be had. Says where it was looked for, never what was found.
 #[derive(Debug, thiserror::Error)]
@@ -99,31 +44,6 @@ pub struct SecretSource {
     /// For `systemd:` the file it stands for; for `file:` the path itself.
     file: Option<PathBuf>,
     cached: Mutex<Option<(Stamp, Arc<Secret>)>>,
-}
-
-/// What tells one version of a file from the next.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified_ns: i128,
-    /// Also of its owner and mode: whoever makes a file readable wants it read.
-    changed_ns: i128,
-}
-
-impl Stamp {
-    /// The version of the file at `path` now; `None` while there is none to be seen.
-    #[must_use]
-    pub fn of(path: &Path) -> Option<Self> {
-        std::fs::metadata(path).ok().map(|meta| Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            size: meta.size(),
-            modified_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
-            changed_ns: i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()),
-        })
-    }
 }
 
 impl SecretSource {
@@ -248,25 +168,7 @@ impl SecretSource {
 mod tests {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-    use super::{InvalidSecretRef, SecretRef, SecretSource};
-
-    #[test]
-    fn references_are_told_from_secrets() {
-        assert_eq!("file:/a/b".parse(), Ok(SecretRef::File("/a/b".into())));
-        assert_eq!("env:NAME".parse(), Ok(SecretRef::Env("NAME".into())));
-        assert_eq!("systemd:ops".parse(), Ok(SecretRef::Systemd("ops".into())));
-        for (text, error) in [
-            ("hunter2", InvalidSecretRef::NoScheme),
-            ("https://x", InvalidSecretRef::NoScheme),
-            ("file:relative", InvalidSecretRef::RelativePath),
-            ("env:", InvalidSecretRef::BadVariable),
-            ("env:A=B", InvalidSecretRef::BadVariable),
-            ("systemd:../x", InvalidSecretRef::BadCredential),
-            ("systemd:..", InvalidSecretRef::BadCredential),
-        ] {
-            assert_eq!(text.parse::<SecretRef>(), Err(error), "{text}");
-        }
-    }
+    use super::{SecretRef, SecretSource};
 
     #[test]
     fn a_changed_file_is_read_again_and_an_empty_one_refused() {

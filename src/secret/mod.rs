@@ -1,11 +1,20 @@
-//! A string that must not be printed, copied by accident, or left in memory.
+//! A string that must not be printed, copied by accident, or left in memory; the bytes it is made
+//! of or sent as; and where it is read from.
 //!
-//! The wipe covers the one allocation we own. The TLS and HTTP buffers the bytes came through
+//! The wipe covers the allocations we own. The TLS and HTTP buffers the bytes came through
 //! are out of reach; core dumps are switched off for the process instead.
+
+mod buffer;
+mod reference;
+mod source;
 
 use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+pub use buffer::WipedBuffer;
+pub use reference::{InvalidSecretRef, SecretRef};
+pub use source::{SecretError, SecretSource};
 
 /// Not `Clone`, not `Display`, not `Serialize`: to share one, share the `Arc` around it.
 #[derive(Zeroize, ZeroizeOnDrop)]

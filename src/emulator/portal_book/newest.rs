@@ -7,21 +7,21 @@ const MOST: usize = 1_000;
 
 /// In the order in which they came. Few enough that looking through all of them is quick.
 #[derive(Debug)]
-pub(super) struct Newest<T>(VecDeque<(String, T)>);
+pub(in crate::emulator) struct Newest<T>(VecDeque<(String, T)>);
 
 impl<T> Newest<T> {
-    pub(super) fn get(&self, name: &str) -> Option<&T> {
+    pub(in crate::emulator) fn get(&self, name: &str) -> Option<&T> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value)
     }
 
-    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
+    pub(in crate::emulator) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
         let found = self.0.iter_mut().find(|(known, _)| known == name);
         found.map(|(_, value)| value)
     }
 
     /// Remembers something under a name that is new or free again.
-    pub(super) fn insert(&mut self, name: String, value: T) {
+    pub(in crate::emulator) fn insert(&mut self, name: String, value: T) {
         drop(self.remove(&name));
         if self.0.len() >= MOST {
             self.0.pop_front();
@@ -30,31 +30,35 @@ impl<T> Newest<T> {
     }
 
     /// What is known by that name; if nothing is, it is made.
-    pub(super) fn get_or_insert_with(&mut self, name: &str, make: impl FnOnce() -> T) -> &mut T {
+    pub(in crate::emulator) fn get_or_insert_with(
+        &mut self,
+        name: &str,
+        make: impl FnOnce() -> T,
+    ) -> &mut T {
         if self.get(name).is_none() {
             self.insert(name.to_owned(), make());
         }
         self.get_mut(name).expect("it was put in if it was missing")
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<T> {
+    pub(in crate::emulator) fn remove(&mut self, name: &str) -> Option<T> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         self.0.remove(at).map(|(_, value)| value)
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::emulator) fn clear(&mut self) {
         self.0.clear();
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::emulator) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+    pub(in crate::emulator) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|(_, value)| value)
     }
 
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(in crate::emulator) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter_mut().map(|(_, value)| value)
     }
 }

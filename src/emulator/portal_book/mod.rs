@@ -1,14 +1,16 @@
 //! What the portals know: who may be what, who waits for approval, who is signed in.
 
+mod newest;
+
 use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::newest::Newest;
 use crate::clock::BootTime;
 use crate::emulator::random::Random;
 use crate::emulator::world::ACCOUNT;
+use newest::Newest;
 
 /// One account as a person sees it in a portal.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
