@@ -19,7 +19,7 @@ const SINGLE: [&str; 4] = ["daemon", "admin", "metrics", "upstream"];
 /// A table whose own tables may stand in different files.
 const LIMITS: &str = "limits";
 /// Tables of tables with names.
-pub(super) const NAMED: [&str; 5] = ["key", "login", "role", "listener", "sink"];
+const NAMED: [&str; 5] = ["key", "login", "role", "listener", "sink"];
 
 /// One file and what the TOML parser made of it. Without `Debug`, as it holds all values.
 pub(super) struct Parsed<'t> {

@@ -44,7 +44,6 @@ mod watched;
 pub use kept::Login;
 pub use logins::Logins;
 pub use portal::Challenge;
-pub(crate) use seal::check_key;
 pub use shelf::Shelf;
 pub use sign_in::{SignIn, Stage};
 pub use watched::Overview;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::authorities;
 use crate::config::findings::Findings;
-use crate::config::model::{Config, Keep, Login, Portal, Sink};
-use crate::login::check_key;
-use crate::provider::upstream::check_authorities;
+use crate::config::model::{Config, Keep, Login, Portal, SHORTEST_STATE_KEY, Sink};
 use crate::secret::{SecretRef, SecretSource};
 
 /// Secrets that are not to be had from here, or that others can have too.
@@ -88,11 +87,14 @@ pub(super) fn ca_files(config: &Config, findings: &Findings<'_>) {
         };
         let wrong = judged
             .entry(path)
-            .or_insert_with(|| check_authorities(upstream).err().map(|it| it.to_string()));
+            .or_insert_with(|| authorities::read(path).err());
         if let Some(wrong) = wrong {
             findings.warning_at(
                 &[&format!("{table}.ca-file"), "upstream.ca-file"],
-                format!("{what} cannot reach its cloud: {wrong}"),
+                format!(
+                    "{what} cannot reach its cloud: cannot read ca-file `{}`: {wrong}",
+                    path.display()
+                ),
                 "it must be a file of certificates in PEM format".to_owned(),
             );
         }
@@ -105,12 +107,16 @@ pub(super) fn state_key(login: &Login, findings: &Findings<'_>) {
         return;
     };
     if let Ok(secret) = SecretSource::new(reference.clone()).read()
-        && let Err(error) = check_key(&secret)
+        && secret.expose().len() < SHORTEST_STATE_KEY
     {
         findings.warning_at(
             &[&format!("{}.state-key", table_of(login))],
-            format!("login `{}` cannot keep its session: {error}", login.name),
-            None,
+            format!(
+                "login `{}` cannot keep its session: `state-key` has fewer than \
+                 {SHORTEST_STATE_KEY} characters",
+                login.name
+            ),
+            "make one with `head -c 32 /dev/urandom | base64`".to_owned(),
         );
     }
 }
