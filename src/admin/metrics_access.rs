@@ -13,6 +13,8 @@ use super::page::{Page, error};
 use super::places::Guest;
 use crate::config::model::{Address, Metrics};
 use crate::listener::access::{Admission, Identity};
+use crate::listener::answer::closing;
+use crate::listener::exchange;
 use crate::listener::guard::{self, Head, Rules};
 use crate::listener::host::Hosts;
 use crate::listener::sock_diag::SockDiag;
@@ -87,13 +89,18 @@ impl MetricsAccess {
     }
 
     /// Lets a request in, or says why not.
-    pub(super) fn check(&self, visitor: &Visitor, head: &Parts) -> Result<(), Page> {
+    pub(super) fn check(
+        &self,
+        visitor: &Visitor,
+        head: &Parts,
+        ambiguous_length: bool,
+    ) -> Result<(), Page> {
         let peer = visitor.peer();
         let head_of_request = Head {
             method: &head.method,
             uri: &head.uri,
             headers: &head.headers,
-            ambiguous_length: false,
+            ambiguous_length,
             local: Some(visitor.server.ip()),
         };
         let rules = Rules {
@@ -102,15 +109,16 @@ impl MetricsAccess {
             same_origin: true,
         };
         if let Err(violation) = guard::check(head_of_request, rules) {
-            let status = violation.status();
-            self.denials.note(violation.reason(), &peer);
-            return Err(error(status, violation.reason(), &violation.to_string()));
+            let (status, reason) = (violation.status(), violation.reason());
+            self.denials.note(reason, &peer);
+            let page = error(status, reason, &violation.to_string());
+            return Err(if violation.closes() {
+                Box::new(closing(*page))
+            } else {
+                page
+            });
         }
-        if !self.admission.admits(visitor.identity) {
-            self.denials.note("peer", &peer);
-            let message = not_allowed(visitor.identity);
-            return Err(error(StatusCode::FORBIDDEN, "not-allowed", &message));
-        }
+        self.check_peer(visitor)?;
         match &self.token {
             Some(token) if !presents(token, head) => {
                 self.denials.note("token", &peer);
@@ -119,6 +127,23 @@ impl MetricsAccess {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The refusal of what is no request as we understand it.
+    pub(super) fn refuse_head(&self, visitor: &Visitor, status: StatusCode) -> Page {
+        self.check_peer(visitor).err().unwrap_or_else(|| {
+            self.denials.note("request", &visitor.peer());
+            error(status, "request", exchange::reason(status))
+        })
+    }
+
+    fn check_peer(&self, visitor: &Visitor) -> Result<(), Page> {
+        if self.admission.admits(visitor.identity) {
+            return Ok(());
+        }
+        self.denials.note("peer", &visitor.peer());
+        let message = not_allowed(visitor.identity);
+        Err(error(StatusCode::FORBIDDEN, "not-allowed", &message))
     }
 }
 

@@ -5,19 +5,21 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::header::{ALLOW, HeaderValue};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::api::Status;
+use super::connections::{Asked, Reception, Visitor as _};
 use super::health::Health;
-use super::metrics_access::MetricsAccess;
+use super::metrics_access::{MetricsAccess, Visitor};
 use super::page::{Page, error, page};
+use super::places::Guest;
 use super::{Operations, connections, status_page};
-use crate::admin::connections::Visitor as _;
 use crate::observe::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics};
 
 /// What is shown here.
@@ -116,24 +118,42 @@ pub async fn serve(
             } // gone already
         }
     };
-    let guest = |visitor: &_| access.guest(visitor);
-    let guard = Arc::clone(&access);
-    let handler = move |visitor, request: Request<Incoming>| {
-        let (head, _) = request.into_parts();
-        std::future::ready(match guard.check(&visitor, &head) {
-            Ok(()) => {
-                let (method, path) = (&head.method, head.uri.path());
-                let status = || shown.operations.status();
-                let answer = *respond(method, path, &shown.metrics, &shown.health, status);
-                if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
-                    guard.denials().note("method", &visitor.peer());
-                }
-                answer
-            }
-            Err(refusal) => *refusal,
-        })
-    };
-    connections::serve(access.denials(), accept, guest, handler, stop).await;
+    let denials = access.denials().clone();
+    let window = Arc::new(Window { shown, access });
+    connections::serve(&denials, accept, window, stop).await;
+}
+
+/// What answers requests.
+#[derive(Debug)]
+struct Window {
+    shown: Shown,
+    access: Arc<MetricsAccess>,
+}
+
+impl Reception for Window {
+    type Visitor = Visitor;
+
+    fn guest(&self, visitor: &Visitor) -> Guest {
+        self.access.guest(visitor)
+    }
+
+    async fn answer(&self, visitor: Visitor, asked: Asked) -> Response<Full<Bytes>> {
+        let (head, _) = asked.request.into_parts();
+        if let Err(refusal) = self.access.check(&visitor, &head, asked.ambiguous_length) {
+            return *refusal;
+        }
+        let (method, path, shown) = (&head.method, head.uri.path(), &self.shown);
+        let status = || shown.operations.status();
+        let answer = *respond(method, path, &shown.metrics, &shown.health, status);
+        if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+            self.access.denials().note("method", &visitor.peer());
+        }
+        answer
+    }
+
+    fn refuse_head(&self, visitor: &Visitor, status: StatusCode) -> Response<Full<Bytes>> {
+        *self.access.refuse_head(visitor, status)
+    }
 }
 
 #[cfg(test)]

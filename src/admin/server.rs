@@ -17,18 +17,22 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Refusal, RefusalCode};
+use super::connections::{Asked, Reception};
 use super::denials::Denials;
 use super::places::Guest;
 use super::routes::{Route, error, forbidden_header, json, refuse, route};
 use super::{Operations, connections, operation};
 use crate::config::model::Principals;
+use crate::listener::answer::closing;
+use crate::listener::exchange;
+use crate::listener::guard::{self, Head, Violation};
 use crate::observe::audit::{self, Peer};
 
 /// Who may do more than read status.
@@ -60,39 +64,27 @@ pub async fn serve(
     denials: Denials,
     stop: CancellationToken,
 ) {
-    let rights = Arc::new(Rights {
-        operators,
-        own_uid: rustix::process::geteuid().as_raw(),
-    });
+    let desk = Desk {
+        operations,
+        rights: Rights {
+            operators,
+            own_uid: rustix::process::geteuid().as_raw(),
+        },
+        denials: denials.clone(),
+    };
     let accept = async move || {
         let (stream, _) = listener.accept().await?;
         let peer = peer_of(&stream);
         Ok((stream, peer))
     };
-    let guest = |peer: &Peer| {
-        if rights.allow(peer) {
-            Guest::Operator
-        } else {
-            Guest::Stranger(peer.uid)
-        }
-    };
-    let desk = Arc::new(Desk {
-        operations,
-        rights: Arc::clone(&rights),
-        denials: denials.clone(),
-    });
-    let handler = move |peer, request| {
-        let desk = Arc::clone(&desk);
-        async move { desk.answer(request, peer).await }
-    };
-    connections::serve(&denials, accept, guest, handler, stop).await;
+    connections::serve(&denials, accept, Arc::new(desk), stop).await;
 }
 
 /// What answers requests.
 #[derive(Debug)]
 struct Desk {
     operations: Arc<dyn Operations>,
-    rights: Arc<Rights>,
+    rights: Rights,
     denials: Denials,
 }
 
@@ -108,8 +100,26 @@ fn peer_of(stream: &UnixStream) -> Peer {
     )
 }
 
-impl Desk {
-    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+impl Reception for Desk {
+    type Visitor = Peer;
+
+    fn guest(&self, peer: &Peer) -> Guest {
+        if self.rights.allow(peer) {
+            Guest::Operator
+        } else {
+            Guest::Stranger(peer.uid)
+        }
+    }
+
+    async fn answer(&self, peer: Peer, asked: Asked) -> Response<Full<Bytes>> {
+        let request = match form(asked) {
+            Ok(request) => request,
+            Err(violation) => {
+                self.denials.note(violation.reason(), &peer);
+                let refusal = Refusal::new(RefusalCode::BadRequest, violation.to_string());
+                return closing(refuse(&refusal));
+            }
+        };
         if let Some(header) = forbidden_header(request.headers()) {
             self.denials.note("header", &peer);
             return refuse(&Refusal::new(
@@ -155,7 +165,7 @@ impl Desk {
             Ok(body) => body,
             Err(refusal) => {
                 self.denials.note("request", &peer);
-                return refuse(&refusal);
+                return closing(refuse(&refusal)); // the rest of the body may still come
             }
         };
         let operations = Arc::clone(&self.operations);
@@ -172,13 +182,29 @@ impl Desk {
             ))
         })
     }
+
+    fn refuse_head(&self, peer: &Peer, status: StatusCode) -> Response<Full<Bytes>> {
+        self.denials.note("request", peer);
+        let message = exchange::reason(status);
+        error(status, &Refusal::new(RefusalCode::BadRequest, message))
+    }
+}
+
+/// The request, if it is clear what it asks for and where it ends.
+fn form(asked: Asked) -> Result<Request<Incoming>, Violation> {
+    let request = asked.request;
+    guard::check_form(Head {
+        method: request.method(),
+        uri: request.uri(),
+        headers: request.headers(),
+        ambiguous_length: asked.ambiguous_length,
+        local: None,
+    })?;
+    Ok(request)
 }
 
 async fn body(request: Request<Incoming>, largest: usize) -> Result<Bytes, Refusal> {
     let refusal = |what: String| Refusal::new(RefusalCode::BadRequest, what);
-    if request.headers().contains_key(TRANSFER_ENCODING) {
-        return Err(refusal("a body needs a Content-Length".to_owned()));
-    }
     let limited = Limited::new(request.into_body(), largest).collect();
     match timeout(connections::PATIENCE, limited).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -7,10 +7,13 @@
 //! connection of its own to the socket, so a daemon that is restarted is found again. What it
 //! refuses has the shape that the client knows, as if the daemon had said it.
 
+mod refused;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,14 +21,13 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::exit::{Exit, Failure};
 use super::http_client::{Answer, CallError, Question, Target, call};
@@ -33,17 +35,16 @@ use super::output;
 use crate::clock::SystemClock;
 use crate::config::model::{Protocol, is_local};
 use crate::daemon::signals::{Request as Asked, Signals};
-use crate::listener::guard::{self, LONGEST_BODY, Violation};
+use crate::listener::guard::{self, LONGEST_BODY};
 use crate::listener::host::Hosts;
 use crate::listener::token::Token;
-use crate::listener::{answer, bind};
+use crate::listener::{answer, bind, exchange};
+use refused::{Refused, meant, meant_by};
 
 /// Connections at a time; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 256;
-/// For a head or a body to arrive.
+/// For a body to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Of a head, in bytes.
-const LONGEST_HEAD: usize = 16 * 1024;
 /// For an answer: a client may ask the daemon to wait a minute for news.
 const LONGEST_ANSWER: Duration = Duration::from_secs(75);
 /// How long a daemon that is just being restarted is waited for.
@@ -94,15 +95,17 @@ pub(super) async fn bridge(
         token,
     });
     output::message(&format!("{bound} leads to {}", socket.display()));
-    let open = GracefulShutdown::new();
+    let (open, ending) = (TaskTracker::new(), CancellationToken::new());
     tokio::select! {
-        () = accept(&listener, &bridge, &open) => {}
+        () = accept(&listener, &bridge, &open, &ending) => {}
         () = stop(&mut signals) => {}
     }
     drop(listener);
+    ending.cancel();
+    open.close();
     // What is not answered by then is cut off, and earlier if somebody insists.
     tokio::select! {
-        _in_time = timeout(GRACE, open.shutdown()) => {}
+        _in_time = timeout(GRACE, open.wait()) => {}
         () = signals.insisted() => {}
     }
     Ok(Exit::Fine)
@@ -121,7 +124,12 @@ async fn stop(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
 }
 
-async fn accept(listener: &TcpListener, bridge: &Arc<Bridge>, open: &GracefulShutdown) {
+async fn accept(
+    listener: &TcpListener,
+    bridge: &Arc<Bridge>,
+    open: &TaskTracker,
+    ending: &CancellationToken,
+) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let Ok(slot) = Arc::clone(&room).acquire_owned().await else {
@@ -131,41 +139,47 @@ async fn accept(listener: &TcpListener, bridge: &Arc<Bridge>, open: &GracefulShu
             sleep(PAUSE).await;
             continue;
         };
-        let serving = serve(stream, Arc::clone(bridge), open);
-        tokio::spawn(async move {
-            serving.await;
+        let (bridge, ending) = (Arc::clone(bridge), ending.clone());
+        open.spawn(async move {
+            serve(stream, &bridge, &ending).await;
             drop(slot);
         });
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    bridge: Arc<Bridge>,
-    open: &GracefulShutdown,
-) -> impl Future<Output = ()> + use<> {
+async fn serve(stream: TcpStream, bridge: &Arc<Bridge>, ending: &CancellationToken) {
     // Without it small answers are slower, and nothing else happens.
     let _slower = stream.set_nodelay(true);
-    let answer = service_fn(move |request: Request<Incoming>| {
-        let bridge = Arc::clone(&bridge);
-        async move { Ok::<_, Infallible>(bridge.answer(request).await) }
+    let ambiguous_length = Arc::<AtomicBool>::default();
+    let raised = Arc::clone(&ambiguous_length);
+    let answer = service_fn(|request: Request<Incoming>| {
+        let (bridge, ambiguous_length) = (Arc::clone(bridge), raised.load(Ordering::Relaxed));
+        async move { Ok::<_, Infallible>(bridge.answer(request, ambiguous_length).await) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), answer);
-    let connection = open.watch(connection);
-    async move {
-        // A client that breaks off is its own affair.
-        let _broken_off = connection.await;
-    }
+    let http = exchange::http();
+    let served = exchange::serve(
+        &http,
+        stream,
+        ambiguous_length,
+        answer,
+        ending.cancelled(),
+        |_, status, target| {
+            let protocol = meant_by(target, &HeaderMap::new());
+            answer::refusal(protocol, status, exchange::reason(status))
+        },
+    );
+    // A client that breaks off is its own affair.
+    let _broken_off = served.await;
 }
 
 impl Bridge {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        ambiguous_length: bool,
+    ) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
-        let path = match self.admit(&parts) {
+        let path = match self.admit(&parts, ambiguous_length) {
             Ok(path) => path,
             Err(refused) => return refused.in_the_shape_of(meant(&parts)),
         };
@@ -177,7 +191,7 @@ impl Bridge {
         };
         let body = body.to_bytes();
         match self.ask(&parts, &path, &body).await {
-            Ok(answer) => passed_on(answer),
+            Ok(answer) => passed_on(answer, &parts.method),
             Err(error) => {
                 let message = format!("the bridge got no answer: {error}");
                 let unavailable = StatusCode::SERVICE_UNAVAILABLE;
@@ -188,12 +202,12 @@ impl Bridge {
     }
 
     /// The path and query to ask the socket for, or why not.
-    fn admit(&self, parts: &Parts) -> Result<String, Refused> {
+    fn admit(&self, parts: &Parts, ambiguous_length: bool) -> Result<String, Refused> {
         let head = guard::Head {
             method: &parts.method,
             uri: &parts.uri,
             headers: &parts.headers,
-            ambiguous_length: false, // what is passed on says it once
+            ambiguous_length,
             local: None,
         };
         let rules = guard::Rules {
@@ -266,49 +280,21 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 ];
 
 /// The daemon's answer as it is.
-fn passed_on(answer: Answer) -> Response<Full<Bytes>> {
+fn passed_on(answer: Answer, method: &Method) -> Response<Full<Bytes>> {
+    let length = answer.headers.get(header::CONTENT_LENGTH).cloned();
     let mut response = Response::new(Full::new(Bytes::from_owner(answer.body)));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
     *response.headers_mut() = answer.headers;
     for name in HOP_BY_HOP {
         response.headers_mut().remove(name);
     }
-    response
-}
-
-/// Why a request does not get to the socket.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-enum Refused {
-    #[error("container paths need a token: start the bridge with --token FILE")]
-    NoToken,
-    #[error(transparent)]
-    Request(Violation),
-    #[error("the request does not show the bridge's token in `Authorization`")]
-    WrongToken,
-}
-
-impl Refused {
-    fn in_the_shape_of(self, protocol: Protocol) -> Response<Full<Bytes>> {
-        let status = match self {
-            Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::Request(violation) => violation.status(),
-        };
-        let mut refusal = answer::refusal(protocol, status, &self.to_string());
-        if let Self::Request(Violation::Method(methods)) = self {
-            refusal = answer::allow(refusal, methods);
-        }
-        if matches!(self, Self::Request(violation) if violation.closes()) {
-            refusal = answer::closing(refusal);
-        }
-        refusal
+    // That of the body which is not sent; the library knows nothing of it.
+    if let Some(length) = length.filter(|_| method == Method::HEAD) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length);
     }
-}
-
-/// Whose client asks. The daemon behind the socket may serve any of them.
-fn meant(parts: &Parts) -> Protocol {
-    match Protocol::route(&Protocol::ALL, parts.uri.path(), &parts.headers) {
-        Ok((protocol, _)) | Err(protocol) => protocol,
-    }
+    answer::not_stored(response)
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::time::Instant;
 
 use super::access::Identity;
 use super::connection;
+use super::line::Line;
 use super::live::Live;
 use super::session::Session;
 
@@ -98,7 +99,7 @@ fn session(live: &Arc<Live>, identity: Identity, server: Option<SocketAddr>) -> 
 }
 
 /// Waits for room, so that more than the limit stay in the kernel's queue.
-async fn spawn(live: &Arc<Live>, stream: impl Stream, session: Session) {
+async fn spawn(live: &Arc<Live>, stream: impl Line + Send + 'static, session: Session) {
     let identity = session.identity;
     let is_admitted = live.rules.load().admission.admits(identity);
     let Some(slot) = live.slot(identity.uid(), is_admitted).await else {
@@ -110,7 +111,3 @@ async fn spawn(live: &Arc<Live>, stream: impl Stream, session: Session) {
         drop(slot);
     });
 }
-
-trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static {}
-impl Stream for TcpStream {}
-impl Stream for UnixStream {}

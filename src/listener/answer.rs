@@ -61,6 +61,12 @@ pub(crate) fn closing(mut answer: Answer) -> Answer {
     answer
 }
 
+/// As all of ours, whoever made it.
+pub(crate) fn not_stored(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+    answer
+}
+
 /// Worth asking again after so many seconds.
 pub(crate) fn retry_after(mut answer: Answer, seconds: u16) -> Answer {
     answer

@@ -1,7 +1,6 @@
-//! One connection: HTTP/1.1 from accept to close.
+//! One connection of a listener.
 
 use std::convert::Infallible;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,80 +8,49 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::http::{Request, StatusCode, request::Parts};
+use hyper::http::{Request, request::Parts};
 use hyper::service::Service;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::answer::{self, Answer};
+use super::answer::Answer;
+use super::exchange;
 use super::guard::LONGEST_BODY;
+use super::line::Line;
 use super::session::{Session, Step};
-use super::wire::Wire;
 
 /// For a body to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// For a client to stop sending what has been refused already.
-const LINGER: Duration = Duration::from_secs(1);
 /// For a request that is on its way when the daemon ends: closing a kept connection at once would
 /// cut it off, and its client could not know whether it was heard.
 const LAST_CALL: Duration = Duration::from_millis(100);
-/// How much of it is read, in bytes.
-const MOST_IGNORED: u64 = 1024 * 1024;
 
 /// Serves a connection until either side ends it. When the session is told to close, the answer
 /// under way is the last one, and an idle connection ends: at once where it may not be used any
 /// more, after a moment for one more request where the daemon ends.
 pub(crate) async fn serve<S>(stream: S, session: Session)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Line,
 {
     let live = Arc::clone(&session.live);
     let closing = session.closing.clone();
-    let wire = Wire::new(stream, Arc::clone(&session.ambiguous_length));
+    let ambiguous_length = Arc::clone(&session.ambiguous_length);
     let handler = Handler(Arc::new(session));
-    let mut connection = live.http.serve_connection(TokioIo::new(wire), handler);
-    let ended = tokio::select! {
-        biased;
-        ended = &mut connection => ended,
-        () = closing.cancelled() => {
-            let last_call = if live.is_draining() { LAST_CALL } else { Duration::ZERO };
-            if let Ok(ended) = tokio::time::timeout(last_call, &mut connection).await {
-                ended
-            } else {
-                Pin::new(&mut connection).graceful_shutdown();
-                (&mut connection).await
-            }
+    let ending = async {
+        closing.cancelled().await;
+        if live.is_draining() {
+            tokio::time::sleep(LAST_CALL).await;
         }
     };
-    let Err(error) = ended else { return };
-    tracing::debug!(listener = %live.name, %error, "connection broken off");
-    let parts = connection.into_parts();
-    let mut wire = parts.io.into_inner();
-    let mut refusal = wire.take_back();
-    if error.is_parse_version_h2() {
-        refusal = Some(StatusCode::BAD_REQUEST); // the library leaves this one without an answer
-    }
-    if let Some(status) = refusal {
-        let answer = parts.service.0.refuse_head(status, &parts.read_buf);
-        if let Err(error) = end(wire, answer).await {
-            tracing::debug!(listener = %live.name, %error, "refusal not read");
-        }
-    }
-}
-
-/// Sends the last answer of a connection. Closing at once would take it away from a client that
-/// is still sending: the kernel resets a connection with bytes that nobody read.
-async fn end<S>(mut wire: Wire<S>, answer: Answer) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    wire.write_all(&answer::to_bytes(answer)).await?;
-    wire.shutdown().await?;
-    let (mut rest, mut nowhere) = (wire.take(MOST_IGNORED), tokio::io::sink());
-    let ignored = tokio::io::copy(&mut rest, &mut nowhere);
-    match tokio::time::timeout(LINGER, ignored).await {
-        Ok(Err(error)) => Err(error),
-        Ok(Ok(_)) | Err(_) => Ok(()),
+    let refuse = |handler: &Handler, status, target: &str| handler.0.refuse_head(status, target);
+    let served = exchange::serve(
+        &live.http,
+        stream,
+        ambiguous_length,
+        handler,
+        ending,
+        refuse,
+    );
+    if let Err(error) = served.await {
+        tracing::debug!(listener = %live.name, %error, "connection broken off");
     }
 }
 

@@ -144,13 +144,8 @@ impl Methods {
 
 /// Judges one request, whatever its method: that depends on the path.
 pub fn check<'a>(head: Head<'a>, rules: Rules<'_>) -> Result<Admitted<'a>, Violation> {
-    if head.ambiguous_length {
-        return Err(Violation::AmbiguousLength);
-    }
+    check_form(head)?;
     let raw = head.uri.path();
-    if has_control_character(raw) {
-        return Err(Violation::ControlCharacter);
-    }
     check_headers(head, rules)?;
     if head.method == Method::CONNECT {
         return Err(Violation::Method(Methods::Reading));
@@ -160,6 +155,17 @@ pub fn check<'a>(head: Head<'a>, rules: Rules<'_>) -> Result<Admitted<'a>, Viola
         path: collapse(raw),
         query: head.uri.query(),
     })
+}
+
+/// Whether it is clear what is asked for and where the request ends.
+pub(crate) fn check_form(head: Head<'_>) -> Result<(), Violation> {
+    if head.ambiguous_length || head.headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(Violation::AmbiguousLength);
+    }
+    if has_control_character(head.uri.path()) {
+        return Err(Violation::ControlCharacter);
+    }
+    Ok(())
 }
 
 /// One walk over the headers: most requests have three to six.
@@ -172,8 +178,6 @@ fn check_headers(head: Head<'_>, rules: Rules<'_>) -> Result<(), Violation> {
         if name == header::HOST {
             hosts = hosts.saturating_add(1);
             host = Some(value);
-        } else if name == header::TRANSFER_ENCODING {
-            return Err(Violation::AmbiguousLength);
         } else if name == header::CONTENT_LENGTH {
             let length = value.to_str().ok().and_then(|text| text.parse().ok());
             body = length.unwrap_or(u64::MAX);

@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper::http::StatusCode;
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioTimer;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::exchange;
 use super::rules::Rules;
 use crate::config::model::Protocol;
 use crate::name::Name;
@@ -28,10 +27,6 @@ const MOST_PER_USER: u32 = 256;
 /// The same for a user who only gets refusals, and for all of whom the kernel does not tell who
 /// they are together.
 const MOST_PER_STRANGER: u32 = 16;
-/// For a head to arrive, and for an idle connection to be kept.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Of a request's head, in bytes.
-const LONGEST_HEAD: usize = 16 * 1024;
 
 /// One listener at work.
 pub(crate) struct Live {
@@ -49,15 +44,10 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn new(name: Name, rules: Rules, context: Arc<Context>) -> Self {
-        let mut http = http1::Builder::new();
-        // A hundred headers is the library's own limit, which must not be set again: only the
-        // default one is kept on the stack.
-        http.timer(TokioTimer::new())
-            .header_read_timeout(PATIENCE)
-            // Head and body of an answer are small: copied together they leave in the cheaper of
-            // the two system calls.
-            .writev(false)
-            .max_buf_size(LONGEST_HEAD);
+        let mut http = exchange::http();
+        // Head and body of an answer are small: copied together they leave in the cheaper of the
+        // two system calls.
+        http.writev(false);
         let labels = ListenerLabels {
             listener: name.to_string(),
         };

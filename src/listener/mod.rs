@@ -10,8 +10,8 @@
 //! 4. Listeners fail alone: one that cannot bind is shown as failed and tried again.
 //! 5. A reload touches only what it changes.
 //!
-//! A request passes through `accept` (who is at the other end) → `wire` and the HTTP library →
-//! `connection` → `session`, which asks `access`, `guard` and `protocol`, all three pure.
+//! A request passes through `accept` (who is at the other end) → `exchange` with `wire` and the HTTP
+//! library → `connection` → `session`, which asks `access`, `guard` and `protocol`, all three pure.
 
 mod accept;
 pub mod access;
@@ -19,9 +19,11 @@ pub(crate) mod answer;
 pub mod bind;
 mod board;
 mod connection;
+pub(crate) mod exchange;
 pub mod guard;
 pub mod host;
 mod inherited;
+pub(crate) mod line;
 mod live;
 mod metadata;
 pub mod metadata_token;

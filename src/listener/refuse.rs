@@ -5,6 +5,7 @@ use hyper::http::{StatusCode, request::Parts};
 
 use super::access::Refusal;
 use super::answer::{self, Answer};
+use super::exchange;
 use super::guard::Violation;
 use super::session::Session;
 use crate::config::model::Protocol;
@@ -90,20 +91,15 @@ impl Session {
         ))
     }
 
-    /// What is no request as we understand it. `read` is what there is of it.
-    pub(super) fn refuse_head(&self, status: StatusCode, read: &[u8]) -> Answer {
+    /// What is no request as we understand it. `target` is what it seems to ask for.
+    pub(super) fn refuse_head(&self, status: StatusCode, target: &str) -> Answer {
         let rules = self.live.rules.load();
-        let protocol = Protocol::speaking(&rules.protocols, target(read));
+        let protocol = Protocol::speaking(&rules.protocols, target);
         if !rules.admission.admits(self.identity) {
             return self.refuse_peer(protocol);
         }
-        let message = if status == StatusCode::BAD_REQUEST {
-            "this is no well-formed HTTP/1.1 request"
-        } else {
-            "the head of a request is limited to 16 KB and 100 headers"
-        };
         self.denied(protocol, "request");
-        answer::closing(self.refuse(protocol, status, message))
+        self.refuse(protocol, status, exchange::reason(status))
     }
 
     pub(super) fn refuse(&self, protocol: Protocol, status: StatusCode, message: &str) -> Answer {
@@ -120,13 +116,4 @@ impl Session {
             reason,
         });
     }
-}
-
-/// The path that a request seems to ask for, to find the shape of the answer.
-fn target(read: &[u8]) -> &str {
-    let line = read.split(|&byte| byte == b'\n').next();
-    let target = line.and_then(|line| line.split(|&byte| byte == b' ').nth(1));
-    target
-        .and_then(|target| str::from_utf8(target).ok())
-        .unwrap_or("/")
 }

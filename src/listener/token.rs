@@ -4,7 +4,8 @@
 //!    since many clients send what they read as it is.
 //! 2. It is read again when it changes; what it held before stays good for ten minutes, because
 //!    a client may have it in an environment variable.
-//!    That outlives a restart of the process where somebody keeps it (see [`Tokens::kept`]), not
+//!    Whoever shows what is not known makes us look, so a new token counts from its first use on.
+//!    The ten minutes outlive a restart of the process where somebody keeps it (see [`Tokens::kept`]), not
 //!    one of the machine.
 //! 3. What is too short to be a secret is no token: it lets nobody in.
 //!
@@ -18,7 +19,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::Notify;
@@ -31,10 +32,8 @@ use file::{Stamp, create, read};
 pub use tokens::{KeptToken, Tokens};
 
 const OVERLAP: Duration = Duration::from_mins(10);
-/// Between two looks at the file.
+/// Between two looks at the file while only known tokens are shown.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The same when somebody just presented what we do not know: perhaps it is newer than our look.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// Earlier tokens kept at a time; a file written in pieces makes a few.
 const MOST_PREVIOUS: usize = 8;
 
@@ -56,6 +55,8 @@ struct Known {
     /// Each until a moment on the boot clock.
     previous: Vec<(Value, BootTime)>,
     stamp: Option<Stamp>,
+    /// Whether nothing can have happened since that would not have changed it.
+    is_settled: bool,
     looked: BootTime,
 }
 
@@ -90,6 +91,7 @@ impl Token {
                 current: Some(value),
                 previous: Vec::new(),
                 stamp: Some(stamp),
+                is_settled: false,
                 looked: clock.boot(),
             }),
             clock,
@@ -121,14 +123,9 @@ impl Token {
     pub fn accepts(&self, presented: &[u8]) -> bool {
         let now = self.clock.boot();
         let mut known = self.lock();
-        if now.since(known.looked) >= LOOK_EVERY {
-            self.look_at_file(&mut known, now);
-        }
-        if known.holds(presented, now) {
+        let is_recent = now.since(known.looked) < LOOK_EVERY;
+        if is_recent && known.holds(presented, now) {
             return true;
-        }
-        if now.since(known.looked) < LOOK_AGAIN_AFTER {
-            return false;
         }
         self.look_at_file(&mut known, now);
         known.holds(presented, now)
@@ -140,7 +137,7 @@ impl Token {
     }
 
     fn look_at_file(&self, known: &mut Known, now: BootTime) {
-        if known.look(&self.path, now) {
+        if known.look(&self.path, now, self.clock.wall()) {
             self.changed.notify_one();
         }
     }
@@ -200,28 +197,29 @@ impl Known {
 
     /// Reads the file again if it changed; whether another token counts now. A file that is gone
     /// changes nothing: who holds the token may go on.
-    fn look(&mut self, path: &Path, now: BootTime) -> bool {
+    fn look(&mut self, path: &Path, now: BootTime, wall: SystemTime) -> bool {
         self.looked = now;
         self.previous.retain(|(_, until)| now < *until);
         let Ok(found) = fs::metadata(path) else {
             return false;
         };
         let stamp = Stamp::of(&found);
-        if self.stamp == Some(stamp) {
+        let is_known = self.stamp == Some(stamp);
+        if is_known && self.is_settled {
             return false;
         }
         self.stamp = Some(stamp);
+        self.is_settled = stamp.is_settled(wall);
         let value = match read(path, rustix::process::geteuid().as_raw()) {
             Ok((value, _)) => Some(value),
             Err(error) => {
-                tracing::warn!(%error, "token file unusable; the token it held stays good for 10 min");
+                if !is_known {
+                    tracing::warn!(%error, "token file unusable; the token it held stays good for 10 min");
+                }
                 None
             }
         };
-        if value
-            .as_ref()
-            .is_some_and(|value| self.current.as_ref() == Some(value))
-        {
+        if value == self.current {
             return false;
         }
         if let Some(replaced) = self.current.take() {

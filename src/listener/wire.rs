@@ -1,4 +1,4 @@
-//! The bytes of one connection, with four things the HTTP library does not do.
+//! The bytes of one connection, with five things the HTTP library does not do.
 //!
 //! * It takes repeated `Content-Length` lines for one, and so hides that a request said twice
 //!   how long it is. A scanner reads along and raises a flag.
@@ -8,6 +8,9 @@
 //!   that one of ours can be sent in its place.
 //! * It shuts a connection down before it lets go of it. The stream is closed a moment later anyway,
 //!   so that is left out: it is one more call of the kernel, and wakes the client twice.
+//! * It takes a client that stops sending for one that is gone, or else waits with its answer for
+//!   one that is gone. It is told to do the latter; here a client that hung up ends its
+//!   connection, where the kernel can tell ([`Line`]).
 
 use std::io;
 use std::pin::Pin;
@@ -18,10 +21,15 @@ use std::time::Duration;
 
 use hyper::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
+
+use super::line::Line;
 
 /// How long a client may leave its answers unread.
 const SLOWEST_READER: Duration = Duration::from_secs(30);
+/// Between two looks at a client that may be gone. What it asked for last may still be under way
+/// from the kernel to the service, so the first one waits as well.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A stream that is read along.
 #[derive(Debug)]
@@ -32,6 +40,8 @@ pub(crate) struct Wire<S> {
     ambiguous_length: Arc<AtomicBool>,
     /// Running while a write waits for the client.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Running while the client may be gone.
+    next_look: Option<Pin<Box<Sleep>>>,
     /// What the library refused a request with, while that is held back.
     refusal: Option<StatusCode>,
     /// Until it is taken back from the library.
@@ -45,6 +55,7 @@ impl<S> Wire<S> {
             scanner: Scanner::default(),
             ambiguous_length,
             stalled: None,
+            next_look: None,
             refusal: None,
             is_the_librarys: true,
         }
@@ -85,7 +96,27 @@ impl<S> Wire<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: Line> Wire<S> {
+    /// Fails once the client is gone for good.
+    fn look_for_client(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.stream.poll_sign(context).is_pending() {
+            self.next_look = None;
+            return Ok(());
+        }
+        let timer = self
+            .next_look
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LOOK_EVERY)));
+        while timer.as_mut().poll(context).is_ready() {
+            if self.stream.is_hung_up() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            timer.as_mut().reset(Instant::now() + LOOK_EVERY);
+        }
+        Ok(())
+    }
+}
+
+impl<S: Line> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -101,7 +132,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: Line> AsyncWrite for Wire<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -132,7 +163,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         self.stream.is_write_vectored()
     }
 
+    /// The library flushes whenever it has done what it can, so here it begins to wait.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_the_librarys {
+            self.look_for_client(context)?;
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

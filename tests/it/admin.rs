@@ -3,6 +3,7 @@
 
 mod fake;
 mod metrics;
+mod wire;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -71,7 +71,7 @@ pub fn unix(path: &Path, access: &SocketAccess) -> Result<(UnixListener, OwnPath
     let parent = path.parent().unwrap_or(path);
     directory::ensure(parent, own).map_err(|unsafe_way| BindError(unsafe_way.to_string()))?;
     make_way(path)?;
-    create(path, access).map_err(|error| BindError(explain(path, access, &error)))
+    create(path, access, own).map_err(|error| BindError(explain(path, &error)))
 }
 
 /// Removes a socket file that nobody listens on; refuses to touch anything else.
@@ -114,14 +114,29 @@ fn is_listened_on(path: &Path) -> bool {
     !matches!(attempt, Err(Errno::CONNREFUSED | Errno::NOENT))
 }
 
-fn create(path: &Path, access: &SocketAccess) -> io::Result<(UnixListener, OwnPath)> {
+/// Why there is no socket.
+#[derive(Debug)]
+enum Failed {
+    /// It cannot be given to this owner or group. A sentence.
+    Giving(String),
+    Making(io::Error),
+}
+
+impl<E: Into<io::Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Making(error.into())
+    }
+}
+
+fn create(path: &Path, access: &SocketAccess, own: u32) -> Result<(UnixListener, OwnPath), Failed> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     fchmod(&socket, Mode::from_raw_mode(access.mode & 0o777))?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
     let own_path = OwnPath::of(path)?;
     if access.owner.is_some() || access.group.is_some() {
-        lchown(path, access.owner, access.group)?;
+        lchown(path, access.owner, access.group)
+            .map_err(|error| Failed::Giving(not_given(access, own, &error)))?;
     }
     // The umask can only have taken bits away, and nobody gets in before `listen`.
     fs::set_permissions(path, Permissions::from_mode(access.mode & 0o777))?;
@@ -129,15 +144,13 @@ fn create(path: &Path, access: &SocketAccess) -> io::Result<(UnixListener, OwnPa
     Ok((UnixListener::from(socket), own_path))
 }
 
-fn explain(path: &Path, access: &SocketAccess, error: &io::Error) -> String {
+fn explain(path: &Path, failed: &Failed) -> String {
     let shown = path.display();
+    let error = match failed {
+        Failed::Giving(why) => return format!("`{shown}` {why}"),
+        Failed::Making(error) => error,
+    };
     match Errno::from_io_error(error) {
-        Some(Errno::PERM | Errno::ACCESS) if path.exists() => format!(
-            "`{shown}` cannot be given to owner {}, group {}: only root can give a socket away, \
-             and the group must be one of the daemon's",
-            named(access.owner),
-            named(access.group),
-        ),
         Some(Errno::PERM | Errno::ACCESS) => {
             format!("`{shown}` cannot be made: its directory is not writable for the daemon's user")
         }
@@ -145,6 +158,27 @@ fn explain(path: &Path, access: &SocketAccess, error: &io::Error) -> String {
             format!("`{shown}` cannot be made: its file system is read-only")
         }
         _ => format!("cannot listen on `{shown}`: {error}"),
+    }
+}
+
+/// Without root a process gives its files to nobody else, and only to groups that it is in since
+/// its start.
+fn not_given(access: &SocketAccess, own: u32, error: &io::Error) -> String {
+    let is_forbidden = Errno::from_io_error(error) == Some(Errno::PERM);
+    match (access.owner, access.group) {
+        (Some(owner), _) if is_forbidden && owner != own => format!(
+            "cannot be given to uid {owner} by the daemon's user (uid {own}), since only root may \
+             do that: leave `owner` out, and let `group` and `mode` say who may connect"
+        ),
+        (_, Some(group)) if is_forbidden => format!(
+            "cannot be given to group {group}, since the daemon's user (uid {own}) is not in it: \
+             make the user a member and restart the daemon, or configure another `group`"
+        ),
+        (owner, group) => format!(
+            "cannot be given to owner {}, group {}: {error}",
+            named(owner),
+            named(group)
+        ),
     }
 }
 

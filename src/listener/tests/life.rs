@@ -1,7 +1,7 @@
 //! Coming up, failing alone, reloading, draining.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -363,4 +363,85 @@ fn a_link_local_address_is_tied_to_the_loopback_device() {
         let text = String::from_utf8_lossy(&bound.stdout).into_owned();
         assert!(text.contains("169.254.0.23%lo:80"), "{text}");
     }
+}
+
+/// As `printf … | nc -N` and `socat` do: nothing more to say, but listening.
+#[test]
+fn a_client_that_has_nothing_more_to_say_gets_its_answer() {
+    let plane = Plane::start();
+    let path = plane.path("s");
+    plane.apply(vec![
+        listener("t", any_port()),
+        listener("s", Address::Unix(path.clone())),
+    ]);
+    let etag = "If-None-Match: \"app-1\"\r\n";
+    for (target, more, status) in [
+        ("/v1/roles", "", 200),
+        ("/v1/roles/cold/credentials", "", 503),
+        ("/v1/roles/app/credentials?wait=1s", etag, 304),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n");
+        let mut client = tcp(plane.port("t"));
+        client.send(&request);
+        client.0.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(client.receive(true).status, status, "{target}");
+        assert!(client.is_closed(), "{target}");
+
+        let mut client = unix(&path);
+        client.send(&request);
+        client.0.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(client.receive(true).status, status, "{target}");
+        assert!(client.is_closed(), "{target}");
+    }
+    for name in ["t", "s"] {
+        eventually("no place is taken", || plane.state(name).connections == 0);
+    }
+}
+
+#[test]
+fn an_idle_connection_whose_client_goes_frees_its_place_at_once() {
+    let plane = Plane::start();
+    let path = plane.path("s");
+    plane.apply(vec![
+        listener("t", any_port()),
+        listener("s", Address::Unix(path.clone())),
+    ]);
+    let (mut over_tcp, mut over_unix) = (tcp(plane.port("t")), unix(&path));
+    assert_eq!(over_tcp.get("/v1/roles", "").status, 200);
+    assert_eq!(over_unix.get("/v1/roles", "").status, 200);
+    let unused = (tcp(plane.port("t")), unix(&path));
+    for name in ["t", "s"] {
+        eventually("both are open", || plane.state(name).connections == 2);
+    }
+    drop((over_tcp, over_unix, unused));
+    let started = Instant::now();
+    for name in ["t", "s"] {
+        eventually("no place is taken", || plane.state(name).connections == 0);
+    }
+    assert!(started.elapsed() < Duration::from_secs(1));
+}
+
+/// Nobody will read the answer, so nobody need wait for it; what only closed its sending side is
+/// waited for.
+#[test]
+fn a_client_that_is_gone_for_good_does_not_keep_its_place_on_a_unix_socket() {
+    let plane = Plane::start();
+    let path = plane.path("s");
+    plane.apply(vec![listener("s", Address::Unix(path.clone()))]);
+    let request = "GET /v1/roles/app/credentials?wait=60s HTTP/1.1\r\nHost: localhost\r\n\
+                   If-None-Match: \"app-1\"\r\n\r\n";
+    let (mut gone, mut gone_in_two_steps, mut quiet) = (unix(&path), unix(&path), unix(&path));
+    for client in [&mut gone, &mut gone_in_two_steps, &mut quiet] {
+        client.send(request);
+    }
+    for client in [&gone_in_two_steps, &quiet] {
+        client.0.shutdown(Shutdown::Write).unwrap();
+    }
+    eventually("all three wait", || plane.state("s").connections == 3);
+    drop((gone, gone_in_two_steps));
+    eventually("their places are free", || {
+        plane.state("s").connections == 1
+    });
+    plane.publish("app", 2, Duration::from_hours(1));
+    assert_eq!(quiet.receive(true).status, 200);
 }

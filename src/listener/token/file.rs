@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -21,7 +22,11 @@ const LONGEST: u64 = 4096;
 #[error("{0}")]
 pub struct TokenError(pub(super) String);
 
-/// Changes whenever a file does.
+/// How long a file can change once more without its times telling: for a tick of the kernel, on some
+/// file systems for a second.
+const SAME_TIMES_WITHIN: Duration = Duration::from_secs(2);
+
+/// Changes whenever a file does, but for changes that follow another within a moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Stamp {
     inode: u64,
@@ -38,6 +43,15 @@ impl Stamp {
             modified: (found.mtime(), found.mtime_nsec()),
             changed: (found.ctime(), found.ctime_nsec()),
         }
+    }
+
+    /// Whether the file was left alone for long enough; not while the clock is set to before its
+    /// last change.
+    pub(super) fn is_settled(&self, wall: SystemTime) -> bool {
+        let (seconds, _) = self.changed;
+        let changed = Duration::from_secs(seconds.try_into().unwrap_or(0));
+        wall.duration_since(SystemTime::UNIX_EPOCH + changed)
+            .is_ok_and(|age| age > SAME_TIMES_WITHIN)
     }
 }
 

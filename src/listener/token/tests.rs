@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{KeptToken, Token, TokenError, Tokens};
-use crate::clock::Clock;
 use crate::clock::testing::TestClock;
+use crate::clock::{Clock, SystemClock};
 use crate::listener::tests::support::skipped;
 
 fn open(path: &Path, clock: &Arc<TestClock>) -> Result<Token, TokenError> {
@@ -148,6 +148,41 @@ async fn no_token_of_before_is_good_for_longer_than_ten_minutes() {
     assert!(token.accepts(b"first-0123456789"));
     tokio::time::advance(Duration::from_mins(10)).await;
     assert!(!token.accepts(b"first-0123456789"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_counts_at_once_however_short_ago_the_last_look_was() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("token");
+    replace(&path, "first-0123456789");
+    let clock = Arc::new(TestClock::start());
+    let token = open(&path, &clock).unwrap();
+    assert!(!token.accepts(b"second-0123456789"), "a look");
+    for each in ["second-0123456789", "third-0123456789"] {
+        replace(&path, each);
+        assert!(token.accepts(each.as_bytes()), "{each}");
+    }
+    tokio::time::advance(Duration::from_secs(599)).await;
+    for each in ["first-0123456789", "second-0123456789", "third-0123456789"] {
+        assert!(token.accepts(each.as_bytes()), "{each} has its ten minutes");
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(!token.accepts(b"first-0123456789") && !token.accepts(b"second-0123456789"));
+}
+
+/// The times of a file are no finer than a tick of the kernel, and neither size nor inode change.
+#[test]
+fn a_file_that_is_written_over_within_a_moment_is_read_each_time() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("token");
+    let text = |number: u32| format!("token-{number:02}-0123456789");
+    fs::write(&path, text(0)).unwrap();
+    let token = Token::open(&path, None, Arc::new(SystemClock)).unwrap();
+    for number in 1..50 {
+        fs::write(&path, text(number)).unwrap();
+        assert!(token.accepts(text(number).as_bytes()), "{number}");
+        assert!(token.accepts(text(number - 1).as_bytes()), "the one before");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::fake::{FakeOperations, Running, audit, healthy};
 
 /// The metrics address of a configuration, on an address of its own, and its port.
-async fn start_metrics(
+pub(super) async fn start_metrics(
     listen: &str,
     allow: Allow,
     health: Arc<Health>,

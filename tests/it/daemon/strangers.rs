@@ -149,6 +149,44 @@ async fn a_token_is_for_the_group_that_the_listener_names() {
 }
 
 #[tokio::test]
+async fn a_socket_for_a_group_that_the_daemon_is_not_in_says_so() {
+    if !rustix::process::geteuid().is_root() {
+        skipped("only root can become another user");
+        return;
+    }
+    let site = Site::new();
+    let own = site.path("own");
+    fs::create_dir(&own).unwrap();
+    std::os::unix::fs::chown(&own, Some(STRANGER), Some(STRANGER)).unwrap();
+    for (line, told) in [
+        (
+            "group = 0",
+            format!(
+                "/own/app.sock` cannot be given to group 0, since the daemon's user (uid \
+                 {STRANGER}) is not in it: make the user a member and restart the daemon, or \
+                 configure another `group`"
+            ),
+        ),
+        (
+            "owner = 0",
+            format!("cannot be given to uid 0 by the daemon's user (uid {STRANGER})"),
+        ),
+    ] {
+        site.configure(&format!(
+            "[admin]\nsocket = \"{{dir}}/own/admin.sock\"\n\
+             [role.app.provider.command]\ncommand = [\"/bin/false\"]\ncloud = \"tencent\"\n\
+             [listener.app]\naddress = \"unix:{{dir}}/own/app.sock\"\nroles = [\"app\"]\n{line}\n"
+        ));
+        for path in [site.dir().to_owned(), site.config()] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let ended = as_stranger(&site, &["run"]).await;
+        assert_eq!(ended.code, Some(69), "{ended:?}");
+        assert!(ended.stderr.contains(&told), "{told}: {ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_reads_the_memory_of_a_command_that_holds_a_set() {
     if !rustix::process::geteuid().is_root() {
         skipped("only root can become another user");
