@@ -8,14 +8,16 @@
 //!             upstream ──► cloud STS   schedule clock          └─────► admin, observe
 //! ```
 //!
-//! `secret`, `name`, `clock`, `credentials`, `schedule`, `regular_file`, `directory`, `stamp`, `mac`
-//! and `future` are the vocabulary and import only one another; `config` is built on them alone.
+//! `secret`, `name`, `clock`, `credentials`, `schedule`, `regular_file`, `directory`, `stamp`, `mac`,
+//! `future` and `authorities` are the vocabulary and import only one another; `config` is built on
+//! them alone.
 //! `formats` renders a set for the wire, `sink` writes it into files; `login` keeps who is signed
 //! in where; `refresh` decides when and what to adopt; listeners know the store and the clock;
 //! only `daemon` knows everybody. `emulator` is the other side of the wire: a strict stand-in for
 //! the cloud's STS, behind `credvend dev` and the tests.
 
 pub mod admin;
+mod authorities;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -15,7 +15,7 @@ use crate::name::Name;
 
 /// Where the configuration is unless somebody says otherwise.
 pub(super) const DEFAULT_CONFIG: &str = "/etc/credvend/config.toml";
-const CONFIG_VARIABLE: &str = "CREDVEND_CONFIG";
+pub(super) const CONFIG_VARIABLE: &str = "CREDVEND_CONFIG";
 
 /// Keeps temporary cloud credentials fresh and hands them out locally
 #[derive(Debug, Parser)]
@@ -95,8 +95,10 @@ pub(super) enum Command {
     /// Run a program that fetches a role's credentials from here
     ///
     /// Sets the variables that make its SDKs fetch, and keep fetching, from the daemon, and takes
-    /// out those that would win over them. The program takes this one's place, so signals reach
-    /// it and its exit code is what you see.
+    /// out those that would win over them, and those of another `exec` around it. Where a listener
+    /// serves the role natively it is asked first (--socket names one), so that nobody is started
+    /// who would not be let in. The program takes this one's place, so signals reach it and its
+    /// exit code is what you see.
     Exec(Exec),
 
     /// Print the environment that `exec` would set

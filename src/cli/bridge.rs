@@ -76,10 +76,7 @@ pub(super) async fn bridge(
         ));
     }
     let unavailable = |message: String| Failure::new(Exit::Unavailable, message);
-    let token = token
-        .map(|path| Token::open(path, None, Arc::new(SystemClock)))
-        .transpose()
-        .map_err(|error| unavailable(error.to_string()))?;
+    let token = token.map(|path| open(path)).transpose()?;
     let mut signals =
         Signals::take().map_err(|error| unavailable(format!("cannot take signals: {error}")))?;
     let listener = bind::tcp(listen).map_err(|error| unavailable(error.to_string()))?;
@@ -112,6 +109,14 @@ pub(super) async fn bridge(
         () = signals.insisted() => {}
     }
     Ok(Exit::Fine)
+}
+
+/// The token in a file, by a path from here or from the root.
+fn open(path: &Path) -> Result<Token, Failure> {
+    let unavailable = |what: String| Failure::new(Exit::Unavailable, what);
+    let path = std::path::absolute(path)
+        .map_err(|error| unavailable(format!("cannot find {}: {error}", path.display())))?;
+    Token::open(&path, None, Arc::new(SystemClock)).map_err(|error| unavailable(error.to_string()))
 }
 
 async fn stop(signals: &mut Signals) {
@@ -250,9 +255,11 @@ impl Bridge {
                 timeout: LONGEST_ANSWER,
             };
             match call(&self.socket, question).await {
-                Err(CallError::Unreachable { .. } | CallError::Garbled { .. })
-                    if Instant::now() < deadline =>
-                {
+                Err(
+                    CallError::Ended { .. }
+                    | CallError::Garbled { .. }
+                    | CallError::Unreachable { .. },
+                ) if Instant::now() < deadline => {
                     sleep(TRY_EVERY).await;
                 }
                 answered => return answered,

@@ -5,26 +5,29 @@ use std::net::SocketAddr;
 
 use super::exit::{Exit, Failure};
 use super::output;
+use crate::daemon::signals::{Request as Asked, Signals, ignores_hang_up};
 use crate::emulator::{self, Running};
 
-/// Serves until the process is ended.
-pub(super) fn emulate(listen: SocketAddr) -> Result<Exit, Failure> {
-    let announce = |running: &Running| {
-        // Nobody reading along is no reason to stop serving.
-        if let Err(failure) = output::result(&announcement(running)) {
-            output::failure(&failure);
-        }
+/// Serves until it is told to stop, or its terminal is closed. The signals are taken, since the
+/// first process of a container has no other way to end by them.
+pub(super) async fn emulate(listen: SocketAddr) -> Result<Exit, Failure> {
+    let failed = |error: io::Error| {
+        let exit = if error.kind() == io::ErrorKind::InvalidInput {
+            Exit::Usage
+        } else {
+            Exit::Unavailable
+        };
+        Failure::new(exit, error.to_string())
     };
-    emulator::run_blocking(listen, announce)
-        .map(|()| Exit::Fine)
-        .map_err(|error| {
-            let exit = if error.kind() == io::ErrorKind::InvalidInput {
-                Exit::Usage
-            } else {
-                Exit::Unavailable
-            };
-            Failure::new(exit, error.to_string())
-        })
+    let outlives_terminal = ignores_hang_up();
+    let mut signals = Signals::take().map_err(failed)?;
+    let running = emulator::start_example(listen).map_err(failed)?;
+    // Nobody reading along is no reason to stop serving.
+    if let Err(failure) = output::result(&announcement(&running)) {
+        output::failure(&failure);
+    }
+    while signals.next().await == Asked::Reload && outlives_terminal {}
+    Ok(Exit::Fine)
 }
 
 /// The endpoint, the key (made up at each start, good for nothing elsewhere) and the roles, as

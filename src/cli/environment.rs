@@ -4,6 +4,7 @@
 //! is set and the other taken out, since the SDKs disagree about which of the two counts.
 //! `http_proxy` is never set: it would lead every plain request of the program here.
 
+mod outer;
 mod rivals;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -94,6 +95,12 @@ impl Plan {
         self.set.extend(variables);
     }
 
+    /// Everything will be fetched, and there is nothing yet.
+    pub(super) fn start_early(&mut self, why: &str) {
+        self.cautions
+            .push(format!("there is nothing to fetch yet: {why}"));
+    }
+
     /// There is no set now. What the environment held before is somebody else's all the same.
     pub(super) fn go_without(&mut self, cloud: Option<Cloud>, why: &str) {
         let clouds = Cloud::ALL
@@ -181,7 +188,7 @@ impl<'a> Making<'a> {
         if let Some((serving, address, token)) = self.with_token("alibaba") {
             let Some(secret) = (self.around.token)(token) else {
                 let name = &serving.name;
-                self.say(format!(
+                self.plan.cautions.push(format!(
                     "Alibaba Cloud's SDKs: the token of listener `{name}` cannot be read from here"
                 ));
                 return;
@@ -288,9 +295,11 @@ impl<'a> Making<'a> {
         let Some(path) = &serving.token else { return };
         if (self.around.token)(path).is_none() {
             let (name, path) = (&serving.name, path.display());
-            self.say(format!(
-                "the token of listener `{name}` cannot be read from here: {path}"
-            ));
+            let caution =
+                format!("the token of listener `{name}` cannot be read from here: {path}");
+            if !self.plan.cautions.contains(&caution) {
+                self.plan.cautions.push(caution);
+            }
         }
     }
 

@@ -10,8 +10,10 @@ use zeroize::Zeroizing;
 use super::args::{Env, Exec as Arguments, From};
 use super::environment::{Plan, Static, Surroundings, plan};
 use super::exit::{Exit, Failure};
+use super::get_formats::Served;
 use super::locate::{Offer, offer};
-use super::{block_on, output, vending};
+use super::vending::{Held, ask_once};
+use super::{block_on, output};
 use crate::clock::rfc3339_seconds;
 use crate::formats::env::shell_word;
 use crate::name::Name;
@@ -62,7 +64,7 @@ fn make(config: &Path, from: &From, role: &Name) -> Result<Plan, Failure> {
         (Err(failure), Some(_)) if failure.exit == Exit::Misconfigured => Offer::default(),
         (Err(failure), _) => return Err(failure),
     };
-    let variable = |name| std::env::var(name).ok();
+    let variable = |name: &str| std::env::var(name).ok();
     let around = Surroundings {
         token: &|path: &Path| {
             let source = SecretSource::new(SecretRef::File(path.to_owned()));
@@ -73,19 +75,34 @@ fn make(config: &Path, from: &From, role: &Name) -> Result<Plan, Failure> {
     };
     let mut plan = plan(role, &offer, &around);
     // Without a configuration nothing else is known to fetch by itself.
-    if plan.needs_static || offer.cloud.is_none() {
-        match block_on(vending::fetch_once(config, from, role)) {
-            Ok(served) => plan.hand_over(Static {
-                cloud: served.cloud(),
-                ends: rfc3339_seconds(served.expires_at()),
-                variables: served.variables(),
-            }),
-            Err(failure) if plan.set.is_empty() => return Err(failure),
-            // The others will fetch by themselves.
-            Err(failure) => plan.go_without(offer.cloud, &failure.message),
+    let needs_static = plan.needs_static || offer.cloud.is_none();
+    if from.socket.is_some() || offer.is_native() {
+        // Whoever is not let in, or finds nobody, hears it now and not from an SDK later.
+        match block_on(ask_once(config, from, role))? {
+            Held::Set(served) if needs_static => plan.hand_over(as_it_is(&served)),
+            Held::Set(_) => {}
+            Held::Nothing(failure) if needs_static => return Err(failure),
+            Held::Nothing(failure) => plan.start_early(&failure.message),
+        }
+    } else if needs_static {
+        match block_on(ask_once(config, from, role)) {
+            Err(failure) if !plan.set.is_empty() => {
+                plan.go_without(offer.cloud, &failure.message);
+            }
+            Err(failure) | Ok(Held::Nothing(failure)) => return Err(failure),
+            Ok(Held::Set(served)) => plan.hand_over(as_it_is(&served)),
         }
     }
+    plan.replace_outer(&variable);
     Ok(plan)
+}
+
+fn as_it_is(served: &Served) -> Static {
+    Static {
+        cloud: served.cloud(),
+        ends: rfc3339_seconds(served.expires_at()),
+        variables: served.variables(),
+    }
 }
 
 /// What is taken out, what is set, and what no variable can do.

@@ -108,6 +108,9 @@ impl fmt::Debug for Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
+    /// It was there and is not any more.
+    #[error("the daemon at {target} ended before it answered")]
+    Ended { target: Target },
     /// The socket's mode keeps us out.
     #[error("not allowed to connect to {target}: permission denied")]
     Forbidden { target: Target },
@@ -173,6 +176,25 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// A connection that is gone, or not what it should be.
+fn broken(target: &Target, error: &hyper::Error) -> CallError {
+    let target = target.clone();
+    let is_reset = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .map(io::Error::kind)
+        .is_some_and(|kind| {
+            kind == io::ErrorKind::ConnectionReset || kind == io::ErrorKind::BrokenPipe
+        });
+    if is_reset || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        CallError::Ended { target }
+    } else {
+        CallError::Garbled {
+            target,
+            what: error.to_string(),
+        }
+    }
+}
+
 async fn talk<S>(
     target: &Target,
     stream: S,
@@ -188,7 +210,7 @@ where
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| garbled(error.to_string()))?;
+        .map_err(|error| broken(target, &error))?;
     // Its end is seen by the sender, too.
     let driver = tokio::spawn(connection);
 
@@ -205,7 +227,7 @@ where
     let response = sender
         .send_request(request)
         .await
-        .map_err(|error| garbled(error.to_string()))?;
+        .map_err(|error| broken(target, &error))?;
     let (parts, body) = response.into_parts();
     let body = Limited::new(body, LARGEST_BODY)
         .collect()

@@ -2,50 +2,27 @@
 
 use std::collections::BTreeSet;
 
+use super::layout::{Cell, Layout, plain};
 use super::output;
 use crate::admin::api::{ListedAccount, LoginListing};
 
-/// For people.
-pub(super) fn as_table(listing: &LoginListing) -> String {
-    let mut rows = vec![["ACCOUNT", "NAME", "PERMISSION SET", "DESCRIPTION"].map(str::to_owned)];
+/// For people, or with tabs for programs.
+pub(super) fn as_table(listing: &LoginListing, layout: Layout) -> String {
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
     for account in &listing.accounts {
+        let of_account = |set: &str, description: &str| {
+            [&account.id, &account.name, set, description]
+                .map(plain)
+                .to_vec()
+        };
         if account.permission_sets.is_empty() {
-            let none = "(none)".to_owned();
-            rows.push([
-                account.id.clone(),
-                account.name.clone(),
-                none,
-                String::new(),
-            ]);
+            rows.push(of_account("(none)", ""));
         }
         for set in &account.permission_sets {
-            rows.push([
-                account.id.clone(),
-                account.name.clone(),
-                set.name.clone(),
-                set.description.clone(),
-            ]);
+            rows.push(of_account(&set.name, &set.description));
         }
     }
-    // Foreign names must not break a table or steer a terminal.
-    let safe = |cell: String| output::printable(&cell).replace('\n', " ");
-    let rows: Vec<[String; 4]> = rows.into_iter().map(|row| row.map(safe)).collect();
-    let mut widths = [0; 4];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            output::append(&mut line, format_args!("{cell:width$}  "));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    layout(&["ACCOUNT", "NAME", "PERMISSION SET", "DESCRIPTION"], &rows)
 }
 
 /// Roles ready to paste, each with a name made of the account's and the permission set's.
@@ -112,6 +89,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::admin::api::ListedPermissionSet;
+    use crate::cli::layout::{aligned, separated};
 
     fn listing() -> LoginListing {
         let set = |name: &str| ListedPermissionSet {
@@ -139,12 +117,21 @@ mod tests {
 
     #[test]
     fn the_list_is_aligned_and_steers_nothing() {
+        let shown = as_table(&listing(), aligned);
         assert_eq!(
-            as_table(&listing()),
+            anstream::adapter::strip_str(&shown).to_string(),
             "ACCOUNT  NAME        PERMISSION SET  DESCRIPTION\n\
              0001     Dev \"Team\"  Admin           may\\u{1b}[2J read\n\
              0001     Dev \"Team\"  admin           may\\u{1b}[2J read\n\
              0002                 (none)\n"
+        );
+    }
+
+    #[test]
+    fn off_a_terminal_the_list_has_tabs() {
+        assert_eq!(
+            as_table(&listing(), separated).lines().next_back(),
+            Some("0002\t\t(none)\t")
         );
     }
 

@@ -49,6 +49,19 @@ pub(super) struct Offer {
     pub(super) servings: Vec<Serving>,
 }
 
+impl Offer {
+    /// Whether somebody can be asked how the role stands.
+    pub(super) fn is_native(&self) -> bool {
+        self.servings.iter().any(Serving::is_native)
+    }
+}
+
+impl Serving {
+    fn is_native(&self) -> bool {
+        self.protocols.contains(Protocol::Native.as_str())
+    }
+}
+
 /// Everything that serves this role.
 pub(super) fn offer(config: &Path, role: &str) -> Result<Offer, Failure> {
     let files = written::all(config)?;
@@ -145,10 +158,7 @@ impl Nothing {
 
 fn choose(files: &[Table], role: &str) -> Result<Vec<Access>, Nothing> {
     let offer = find_offer(files, role)?;
-    let natively = offer
-        .servings
-        .into_iter()
-        .filter(|serving| serving.protocols.contains(Protocol::Native.as_str()));
+    let natively = offer.servings.into_iter().filter(Serving::is_native);
     let mut found: Vec<Access> = natively
         .map(|serving| Access {
             target: serving.target,

@@ -1,6 +1,6 @@
 //! `login` and `logout`: the daemon signs in, these commands show what it says.
 
-use std::io::{self, IsTerminal, stderr};
+use std::io::{self, IsTerminal, stderr, stdout};
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
 use super::args::{Login, Logout};
 use super::exit::{Exit, Failure};
+use super::layout::{aligned, separated};
 use super::listing::{as_table, as_toml};
 use super::operate::post;
 use super::output;
 use crate::admin::api::{LoggedOut, LoginListing, LoginProgress, LoginQuestion, LoginStarted};
+use crate::daemon::signals::ignores_hang_up;
 
 /// Two calls to the cloud.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(45);
@@ -76,6 +78,10 @@ fn left(progress: LoginProgress) -> Result<LoginProgress, Failure> {
 /// Readable once we are told to stop.
 fn interruptions() -> io::Result<UnixStream> {
     let (read, write) = StdStream::pair()?;
+    // A terminal that is closed takes the person with it.
+    if !ignores_hang_up() {
+        pipe::register(SIGHUP, write.try_clone()?)?;
+    }
     pipe::register(SIGINT, write.try_clone()?)?;
     pipe::register(SIGTERM, write)?;
     read.set_nonblocking(true)?;
@@ -212,7 +218,12 @@ async fn list(config: &Path, request: &LoginQuestion, toml: bool) -> Result<Exit
     output::result(&if toml {
         as_toml(&listing)
     } else {
-        as_table(&listing)
+        let layout = if stdout().is_terminal() {
+            aligned
+        } else {
+            separated
+        };
+        as_table(&listing, layout)
     })?;
     Ok(Exit::Fine)
 }

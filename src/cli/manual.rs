@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::args::{Arguments, Completions, DEFAULT_CONFIG};
+use super::args::{Arguments, CONFIG_VARIABLE, Completions, DEFAULT_CONFIG};
 use super::exit::{Exit, Failure};
 use super::output;
 
@@ -67,6 +67,22 @@ fn endings() -> Roff {
         roff.text([roman(exit.code().to_string())]);
         roff.text([roman(exit.meaning())]);
     }
+    roff.control("SH", ["ENVIRONMENT"]);
+    for (name, what) in [
+        (
+            CONFIG_VARIABLE,
+            "the configuration file, unless --config names one",
+        ),
+        (
+            "CREDVEND_VARIABLES",
+            "set by exec and env: the names of the variables that they set, so that another one \
+             inside leaves none of them",
+        ),
+    ] {
+        roff.control("TP", []);
+        roff.text([roman(format!("${name}"))]);
+        roff.text([roman(what)]);
+    }
     roff.control("SH", ["FILES"]);
     for (path, what) in [
         (DEFAULT_CONFIG, "the configuration"),
@@ -109,6 +125,7 @@ mod tests {
             let files = text.find(".SH FILES").unwrap();
             assert!(exit_status < files, "{}", command.get_name());
             assert!(text.contains(DEFAULT_CONFIG));
+            assert!(text.contains("$CREDVEND_CONFIG"), "{text}");
         }
     }
 }

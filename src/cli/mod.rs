@@ -14,6 +14,7 @@ mod exec;
 pub mod exit;
 mod get_formats;
 mod http_client;
+mod layout;
 mod listing;
 mod locate;
 mod login;
@@ -89,7 +90,7 @@ fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
             Ok(Exit::Fine)
         }
         Command::Completions(it) => manual::completions(it),
-        Command::Emulator(it) => emulate::emulate(it.listen),
+        Command::Emulator(it) => block_on(emulate::emulate(it.listen)),
         Command::Env(it) => exec::print(config, it),
         Command::Exec(it) => exec::exec(config, it),
         Command::Forget(it) => block_on(operate::forget(config, it)),

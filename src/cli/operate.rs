@@ -26,8 +26,10 @@ impl From<CallError> for Failure {
         match error {
             CallError::Forbidden { .. } => Self::new(Exit::NotAllowed, message)
                 .hint("the socket's mode, owner and group decide who may connect"),
-            CallError::Unreachable { .. } => Self::new(Exit::Unavailable, message)
-                .hint("`systemctl status credvend` says whether it runs"),
+            CallError::Ended { .. } | CallError::Unreachable { .. } => {
+                Self::new(Exit::Unavailable, message)
+                    .hint("`systemctl status credvend` says whether it runs")
+            }
             CallError::Garbled { .. } | CallError::TimedOut { .. } => {
                 Self::new(Exit::Unavailable, message)
             }

@@ -1,7 +1,5 @@
 //! `status`: the daemon's document as a table, and the judgement of `--check`.
 
-mod layout;
-
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
 use std::time::Duration;
@@ -11,10 +9,10 @@ use tokio::time::sleep;
 use super::args;
 use super::exit::{Exit, Failure};
 use super::http_client::Question;
+use super::layout::{Cell, Layout, aligned, coloured, plain, separated};
 use super::{operate, output, reach};
-use crate::admin::api::{ListenerStatus, LoginStatus, RoleStatus, Status};
+use crate::admin::api::{ListenerStatus, LoginStatus, RoleStatus, SinkStatus, Status};
 use crate::clock::in_two_units;
-use layout::{Cell, Layout, aligned, coloured, plain, separated};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -85,7 +83,8 @@ async fn show(config: &Path, arguments: &args::Status, terminal: bool) -> Result
 fn troubles(status: &Status) -> Vec<String> {
     let roles = status.roles.iter().filter_map(role_trouble);
     let listeners = status.listeners.iter().filter_map(listener_trouble);
-    roles.chain(listeners).collect()
+    let sinks = status.sinks.iter().filter_map(sink_trouble);
+    roles.chain(listeners).chain(sinks).collect()
 }
 
 fn role_trouble(role: &RoleStatus) -> Option<String> {
@@ -117,6 +116,14 @@ fn listener_trouble(listener: &ListenerStatus) -> Option<String> {
             listener.name, listener.address, listener.state
         )
     })
+}
+
+fn sink_trouble(sink: &SinkStatus) -> Option<String> {
+    let error = sink.error.as_ref()?;
+    Some(format!(
+        "sink `{}` at {} is failing: {error}",
+        sink.name, sink.path
+    ))
 }
 
 /// Everything a person wants to see at a glance. Styled; [`output`] takes the styles out where
@@ -262,6 +269,20 @@ mod tests {
         assert_eq!(
             listener_trouble(&failed).unwrap(),
             "listener `tasks` at 127.0.0.1:9472 is failed: the address is in use"
+        );
+        let mut status = Status {
+            sinks: vec![SinkStatus {
+                name: "file".into(),
+                path: "/home/app/file".into(),
+                ..SinkStatus::default()
+            }],
+            ..Status::default()
+        };
+        assert_eq!(troubles(&status), [""; 0]);
+        status.sinks[0].error = Some("it is read-only".into());
+        assert_eq!(
+            troubles(&status),
+            ["sink `file` at /home/app/file is failing: it is read-only"]
         );
     }
 

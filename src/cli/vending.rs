@@ -49,11 +49,46 @@ pub(super) async fn get(config: &Path, arguments: &Get) -> Result<Exit, Failure>
     Ok(Exit::Fine)
 }
 
-/// The credentials of a role, as a client of a listener.
-pub(super) async fn fetch_once(config: &Path, from: &From, role: &Name) -> Result<Served, Failure> {
+/// What a listener has of a role.
+pub(super) enum Held {
+    Set(Served),
+    /// Nothing now, and why.
+    Nothing(Failure),
+}
+
+/// The credentials of a role, as a client of a listener that lets us in.
+pub(super) async fn ask_once(config: &Path, from: &From, role: &Name) -> Result<Held, Failure> {
     let listeners = listeners(config, from, role)?;
-    let answer = fetch(&listeners, role, None, None).await?;
-    parse(&answer, role)
+    match fetch(&listeners, role, None, None).await {
+        Ok(answer) => parse(&answer, role).map(Held::Set),
+        Err(Miss::Empty(failure)) => Ok(Held::Nothing(failure)),
+        Err(miss) => Err(miss.into()),
+    }
+}
+
+async fn fetch_once(config: &Path, from: &From, role: &Name) -> Result<Served, Failure> {
+    match ask_once(config, from, role).await? {
+        Held::Set(served) => Ok(served),
+        Held::Nothing(failure) => Err(failure),
+    }
+}
+
+/// Why there is no answer to use.
+enum Miss {
+    /// The daemon is there and holds nothing.
+    Empty(Failure),
+    /// Nobody answers, or not as the daemon does.
+    Unreachable(Failure),
+    /// Somebody answers, and not to us.
+    Refused(Failure),
+}
+
+impl std::convert::From<Miss> for Failure {
+    fn from(miss: Miss) -> Self {
+        match miss {
+            Miss::Empty(failure) | Miss::Unreachable(failure) | Miss::Refused(failure) => failure,
+        }
+    }
 }
 
 /// Waits until a role's credentials are served and good for long enough.
@@ -67,7 +102,8 @@ pub(super) async fn wait(config: &Path, arguments: &Wait) -> Result<Exit, Failur
         let left = deadline.saturating_duration_since(Instant::now());
         let hold = left.saturating_sub(SLACK).min(HOLD);
         let hold = known.take().map(|etag| (etag, hold));
-        match fetch(&listeners, role, hold, Some(deadline)).await {
+        let answer = fetch(&listeners, role, hold, Some(deadline)).await;
+        match answer.map_err(Failure::from) {
             Ok(answer) if answer.status == 304 => {}
             Ok(answer) => {
                 let remaining = remaining(&parse(&answer, role)?, SystemClock.wall());
@@ -123,7 +159,7 @@ async fn fetch(
     role: &Name,
     hold: Option<(HeaderValue, Duration)>,
     deadline: Option<Instant>,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, Miss> {
     let mut refused: Option<Failure> = None;
     let mut unreachable: Option<Failure> = None;
     for listener in listeners {
@@ -134,9 +170,7 @@ async fn fetch(
         }
         match call(&listener.target, question).await {
             Ok(answer) => match judge(answer, listener, role) {
-                Err(failure) if failure.exit != Exit::Unavailable => {
-                    refused = refused.or(Some(failure));
-                }
+                Err(Miss::Refused(failure)) => refused = refused.or(Some(failure)),
                 done => return done,
             },
             Err(error @ CallError::Forbidden { .. }) => {
@@ -146,9 +180,11 @@ async fn fetch(
         }
     }
     // A refusal says more than a listener that is not there.
-    Err(refused
-        .or(unreachable)
-        .unwrap_or_else(|| Failure::new(Exit::Internal, "no listener was asked")))
+    Err(match (refused, unreachable) {
+        (Some(refused), _) => Miss::Refused(refused),
+        (None, Some(unreachable)) => Miss::Unreachable(unreachable),
+        (None, None) => Miss::Unreachable(Failure::new(Exit::Internal, "no listener was asked")),
+    })
 }
 
 fn question(listener: &Access, role: &Name, hold: Option<&(HeaderValue, Duration)>) -> Question {
@@ -175,7 +211,7 @@ fn token(file: std::path::PathBuf) -> Option<HeaderValue> {
     HeaderValue::from_str(secret.expose()).ok()
 }
 
-fn judge(answer: Answer, listener: &Access, role: &Name) -> Result<Answer, Failure> {
+fn judge(answer: Answer, listener: &Access, role: &Name) -> Result<Answer, Miss> {
     if matches!(answer.status, 200 | 304) {
         return Ok(answer);
     }
@@ -187,21 +223,29 @@ fn judge(answer: Answer, listener: &Access, role: &Name) -> Result<Answer, Failu
     Err(match answer.status {
         401 => {
             let failure = Failure::new(Exit::NotAllowed, format!("{target} wants a token: {said}"));
-            match &listener.token {
+            Miss::Refused(match &listener.token {
                 Some(file) => failure.hint(format!("it is read from {}", file.display())),
                 None => failure,
+            })
+        }
+        403 => {
+            let message = format!("{target} refuses: {said}");
+            Miss::Refused(Failure::new(Exit::NotAllowed, message))
+        }
+        404 => {
+            let message = format!("{target} has no role `{role}`: {said}");
+            Miss::Refused(Failure::new(Exit::Usage, message))
+        }
+        status => {
+            let message = format!("no credentials for `{role}`: {said}");
+            let failure = Failure::new(Exit::Unavailable, message);
+            let failure = failure.hint("`credvend status` shows why");
+            if status == 503 {
+                Miss::Empty(failure)
+            } else {
+                Miss::Unreachable(failure)
             }
         }
-        403 => Failure::new(Exit::NotAllowed, format!("{target} refuses: {said}")),
-        404 => Failure::new(
-            Exit::Usage,
-            format!("{target} has no role `{role}`: {said}"),
-        ),
-        _ => Failure::new(
-            Exit::Unavailable,
-            format!("no credentials for `{role}`: {said}"),
-        )
-        .hint("`credvend status` shows why"),
     })
 }
 

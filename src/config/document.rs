@@ -1,11 +1,12 @@
 //! Several files as one document: every table once, whichever file it stands in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::dotted;
 use super::findings::Findings;
 use super::mask;
 use super::reader::{Table, Value};
@@ -43,7 +44,7 @@ impl<'t> Parsed<'t> {
         let masks: Vec<_> = parsed
             .iter()
             .map(|it| match &it.tree {
-                Ok(root) => mask::of_document(root.get_ref(), &names),
+                Ok(root) => mask::of_document(it.file.text(), root.get_ref(), &names),
                 Err(_) => Vec::new(),
             })
             .collect();
@@ -59,9 +60,26 @@ pub(super) struct Document<'f, 'd> {
     single: BTreeMap<&'static str, Table<'f, 'd>>,
     limits: Vec<Table<'f, 'd>>,
     named: BTreeMap<&'static str, Vec<(Name, Table<'f, 'd>)>>,
-    /// Whether every file could be read and parsed. If not, what is missing may stand in one of
-    /// them.
-    pub(super) complete: bool,
+    /// Tables with a wrong or taken name. Nothing is made of them, but they are read like the
+    /// others for what else is wrong in them.
+    strays: BTreeMap<&'static str, Vec<Table<'f, 'd>>>,
+    pub(super) gaps: Gaps,
+}
+
+/// What is not known of a configuration because of mistakes that were told.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    /// A file could not be read or parsed: anything may stand there.
+    unread: bool,
+    /// What the strays are called.
+    misnamed: BTreeSet<String>,
+}
+
+impl Gaps {
+    /// Whether something of this name may be there after all.
+    pub(super) fn may_hold(&self, name: &str) -> bool {
+        self.unread || self.misnamed.contains(name)
+    }
 }
 
 impl<'f, 'd> Document<'f, 'd> {
@@ -75,7 +93,11 @@ impl<'f, 'd> Document<'f, 'd> {
             single: BTreeMap::new(),
             limits: Vec::new(),
             named: BTreeMap::new(),
-            complete: all_read,
+            strays: BTreeMap::new(),
+            gaps: Gaps {
+                unread: !all_read,
+                misnamed: BTreeSet::new(),
+            },
         };
         for parsed in parsed {
             match &parsed.tree {
@@ -85,7 +107,7 @@ impl<'f, 'd> Document<'f, 'd> {
                     document.add(Table::root(findings, place, root), findings);
                 }
                 Err(error) => {
-                    document.complete = false;
+                    document.gaps.unread = true;
                     findings.add(syntax_error(parsed.file, error));
                 }
             }
@@ -120,20 +142,43 @@ impl<'f, 'd> Document<'f, 'd> {
         value: &Value<'f, 'd>,
         findings: &'f Findings<'d>,
     ) {
-        let name = match name.parse::<Name>() {
-            Ok(name) => name,
-            Err(error) => {
-                let text = format!("`{}` is not a name for a {kind}", mask::quotable(name));
-                findings.mistake(value.key_place(), text, error.to_string());
-                return;
-            }
+        let parsed = name.parse::<Name>();
+        if let Err(error) = &parsed {
+            let text = format!("`{}` is not a name for a {kind}", mask::quotable(name));
+            findings.mistake(value.key_place(), text, error.to_string());
+            self.gaps.misnamed.insert(name.to_owned());
+        }
+        let Some(mut table) = value.table() else {
+            return;
         };
-        let Some(table) = value.table() else { return };
+        for dotted in dotted::tables(kind, name, value) {
+            findings.mistake(dotted.value.key_place(), dotted.text, dotted.hint);
+            self.gaps.misnamed.insert(dotted.name);
+            self.strays
+                .entry(kind)
+                .or_default()
+                .extend(dotted.value.table());
+            table.ignore(dotted.key);
+            table = table.part();
+        }
+        if table.is_used_up() {
+            return;
+        }
         let others = self.named.entry(kind).or_default();
-        match others.iter().find(|(other, _)| *other == name) {
-            Some((_, first)) => {
+        let Ok(name) = parsed else {
+            if !table.is_empty() {
+                self.strays.entry(kind).or_default().push(table);
+            }
+            return;
+        };
+        match others.iter().position(|(other, _)| *other == name) {
+            Some(first) => {
+                let (name, first) = others.remove(first);
                 let path = format!("{kind}.{name}");
                 defined_twice(findings, &path, table.place(), first.place());
+                // Each may have what the other lacks.
+                others.push((name, first.part()));
+                self.strays.entry(kind).or_default().push(table.part());
             }
             None => others.push((name, table)),
         }
@@ -152,6 +197,11 @@ impl<'f, 'd> Document<'f, 'd> {
     /// Takes all tables of a kind.
     pub(super) fn named(&mut self, kind: &str) -> Vec<(Name, Table<'f, 'd>)> {
         self.named.remove(kind).unwrap_or_default()
+    }
+
+    /// Takes those of a kind that are only read for their mistakes.
+    pub(super) fn strays(&mut self, kind: &str) -> Vec<Table<'f, 'd>> {
+        self.strays.remove(kind).unwrap_or_default()
     }
 
     /// The names in use, with their places.

@@ -16,14 +16,20 @@ const TENCENT_METADATA: [&str; 3] = [
 /// The metadata service of a Huawei ECS; it has no name.
 const HUAWEI_METADATA: [&str; 1] = ["169.254.169.254"];
 
-/// A service on the internet: `https://`, or `http://` to a loopback address.
-pub(super) fn service(text: &str) -> Result<String, Complaint> {
-    let url = parse(text)?;
-    if url.encrypted || url.is_loopback() {
-        return Ok(url.text());
+const ENCRYPTED: &str = "`https://`";
+
+/// A service on the internet: `https://`, or `http://` to a loopback address. `example` is one
+/// that would do in this place.
+pub(super) fn service(example: &'static str) -> impl Fn(&str) -> Result<String, Complaint> {
+    move |text| {
+        let url = parse(text, ENCRYPTED, example)?;
+        if url.encrypted || url.is_loopback() {
+            return Ok(url.text());
+        }
+        Err(Complaint::new("must begin with `https://`").hint(
+            "`http://` is accepted to loopback addresses only, as in \"http://127.0.0.1:8080\"",
+        ))
     }
-    Err(Complaint::new("must begin with `https://`")
-        .hint("`http://` is accepted to loopback addresses only, as in \"http://127.0.0.1:8080\""))
 }
 
 /// The metadata service of a Huawei ECS, or a stand-in for it.
@@ -37,7 +43,10 @@ pub(super) fn tencent_metadata(text: &str) -> Result<String, Complaint> {
 }
 
 fn metadata(text: &str, known: &[&str]) -> Result<String, Complaint> {
-    let url = parse(text)?;
+    let example = known
+        .first()
+        .map_or_else(String::new, |host| format!("http://{host}"));
+    let url = parse(text, "`http://` or `https://`", &example)?;
     if url.encrypted || url.is_loopback() || known.contains(&url.host.as_str()) {
         return Ok(url.text());
     }
@@ -48,26 +57,32 @@ fn metadata(text: &str, known: &[&str]) -> Result<String, Complaint> {
 }
 
 /// A page for people, with its path: `https://`, or `http://` to a loopback address.
-pub(super) fn page(text: &str) -> Result<String, Complaint> {
+pub(super) fn page(example: &'static str) -> impl Fn(&str) -> Result<String, Complaint> {
+    move |text| read_page(text, example)
+}
+
+fn read_page(text: &str, example: &str) -> Result<String, Complaint> {
     let is_wrong = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>');
+    let hint = format!("as in \"{example}\"");
     if text.contains(is_wrong) || !text.is_ascii() {
-        return Err(Complaint::new("is not a URL"));
+        return Err(Complaint::new("is not a URL").hint(hint));
     }
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let url = parse(&format!("{scheme}://{host}"))?;
+    let url = parse(&format!("{scheme}://{host}"), ENCRYPTED, example)?;
     if path.contains(['#', '?']) {
-        return Err(Complaint::new("may not have a query or fragment"));
+        return Err(Complaint::new("may not have a query or fragment").hint(hint));
     }
     if url.encrypted || url.is_loopback() {
         return Ok(format!("{}{path}", url.text()));
     }
-    Err(Complaint::new("must begin with `https://`"))
+    Err(Complaint::new("must begin with `https://`").hint(hint))
 }
 
 /// An HTTP proxy, anywhere.
 pub(super) fn proxy(text: &str) -> Result<String, Complaint> {
-    parse(text).map(|url| url.text())
+    let url = parse(text, "`http://` or `https://`", "http://proxy.example:3128")?;
+    Ok(url.text())
 }
 
 struct Url {
@@ -94,22 +109,29 @@ impl Url {
 }
 
 /// Says nothing of the text itself: it may hold a password.
-fn parse(text: &str) -> Result<Url, Complaint> {
-    let hint = "as in \"https://sts.tencentcloudapi.com\"";
+fn parse(text: &str, schemes: &str, example: &str) -> Result<Url, Complaint> {
+    let hint = format!("as in \"{example}\"");
     if text.contains('@') {
         return Err(Complaint::new("may not contain a user name or password"));
     }
     if text.contains(['#', '?']) {
         return Err(Complaint::new("may not have a query or fragment").hint(hint));
     }
-    let uri: Uri = text
-        .parse()
-        .map_err(|_| Complaint::new("is not a URL").hint(hint))?;
+    let begins = || Complaint::new(format!("must begin with {schemes}")).hint(hint.as_str());
+    let Ok(uri) = text.parse::<Uri>() else {
+        // `host:3128` and `host/path` are what people write instead.
+        let is_bare = !text.contains("//") && !text.contains(char::is_whitespace);
+        return Err(if is_bare {
+            begins()
+        } else {
+            Complaint::new("is not a URL").hint(hint)
+        });
+    };
     let encrypted = match uri.scheme_str() {
         Some("https") => true,
         Some("http") => false,
         Some(_) | None => {
-            return Err(Complaint::new("must begin with `https://`").hint(hint));
+            return Err(begins());
         }
     };
     let host = uri.host().unwrap_or_default().to_ascii_lowercase();
@@ -142,7 +164,7 @@ fn parse(text: &str) -> Result<Url, Complaint> {
 
 #[cfg(test)]
 mod tests {
-    use super::{huawei_metadata, proxy, service, tencent_metadata};
+    use super::{huawei_metadata, page, proxy, service, tencent_metadata};
 
     #[test]
     fn services_are_encrypted_unless_local() {
@@ -156,7 +178,7 @@ mod tests {
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://[::1]:8080", "http://[::1]:8080"),
         ] {
-            assert_eq!(service(text).as_deref(), Ok(read), "{text}");
+            assert_eq!(service("")(text).as_deref(), Ok(read), "{text}");
         }
         for (text, complaint) in [
             (
@@ -177,7 +199,7 @@ mod tests {
             ("https://", "is not a URL"),
             ("https://a b", "is not a URL"),
         ] {
-            let wrong = service(text).unwrap_err();
+            let wrong = service("")(text).unwrap_err();
             assert!(wrong.text.starts_with(complaint), "{text}: {wrong:?}");
         }
     }
@@ -197,5 +219,30 @@ mod tests {
         assert!(tencent_metadata("http://169.254.169.254").is_err());
         assert!(huawei_metadata("http://169.254.0.23").is_err());
         assert!(proxy("http://proxy.example:3128").is_ok());
+    }
+
+    #[test]
+    fn complaints_have_examples_of_their_own_kind() {
+        for text in [
+            "proxy:3128",
+            "proxy",
+            "socks5://proxy:1",
+            "proxy.example:3128/x",
+        ] {
+            let wrong = proxy(text).unwrap_err();
+            assert_eq!(
+                wrong.text, "must begin with `http://` or `https://`",
+                "{text}"
+            );
+            let hint = wrong.hint.unwrap_or_default();
+            assert_eq!(hint, "as in \"http://proxy.example:3128\"", "{text}");
+        }
+        let wrong = service("https://a.example")("a.example").unwrap_err();
+        assert_eq!(wrong.hint.as_deref(), Some("as in \"https://a.example\""));
+        let wrong = page("https://a.example/portal")("portal").unwrap_err();
+        assert_eq!(
+            wrong.hint.as_deref(),
+            Some("as in \"https://a.example/portal\"")
+        );
     }
 }

@@ -65,8 +65,14 @@ pub(crate) fn is_configuration(path: &Path) -> bool {
 /// One file's text, whatever it says.
 pub(crate) fn text(path: &Path) -> Result<String, ReadError> {
     let bytes = RegularFile::open(path)?.read(LARGEST)?;
-    let text = str::from_utf8(&bytes)
-        .map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))?;
+    let text = str::from_utf8(&bytes).map_err(|error| {
+        let right = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = right.split(|byte| *byte == b'\n').count();
+        io::Error::new(
+            ErrorKind::InvalidData,
+            format!("line {line} is not text in UTF-8"),
+        )
+    })?;
     Ok(text.to_owned())
 }
 
@@ -78,7 +84,7 @@ fn unreadable(path: &Path, error: &ReadError) -> Message {
     let hint = match kind {
         Some(ErrorKind::NotFound) => "create it, or name another file with `--config`",
         Some(ErrorKind::PermissionDenied) => "make it readable for the user that runs this",
-        Some(ErrorKind::InvalidData) => "it must be text in UTF-8",
+        Some(ErrorKind::InvalidData) => "save it as UTF-8, or take what is none out of that line",
         Some(_) | None => "it must be a file of TOML, there and readable",
     };
     let text = format!(

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::access;
 use super::address::address;
 use super::daemon::not_local;
+use super::document::Gaps;
 use super::mask::reference;
 use super::model::{Address, Instance, Listener, Protocol, Role, is_local};
 use super::reader::{Complaint, Table, Value, suggestion};
@@ -23,8 +24,7 @@ pub(super) struct Roles<'r, 'd> {
     pub(super) places: &'r BTreeMap<Name, Place<'d>>,
     /// Those that are right.
     pub(super) read: &'r BTreeMap<Name, Role>,
-    /// Whether all files could be read, so that what is missing is missing.
-    pub(super) complete: bool,
+    pub(super) gaps: &'r Gaps,
 }
 
 /// The metadata protocol that a cloud's SDKs speak.
@@ -221,7 +221,7 @@ impl Roles<'_, '_> {
             .places
             .get_key_value(text)
             .map(|(name, _)| name.clone());
-        if known.is_none() && self.complete {
+        if known.is_none() && !self.gaps.may_hold(text) {
             value.complain(Complaint {
                 text: format!("{names} `{}`, which is no role", reference(text)),
                 hint: suggestion(text, self.places.keys().map(Name::as_str))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::endpoint;
+use super::mask::quotable;
 use super::model::{HuaweiPortal, Keep, Login, Mint, Portal, Site, TencentPortal, Upstream};
 use super::reader::{Complaint, Table, Value};
 use super::report::{Message, Severity};
@@ -14,6 +15,9 @@ const HUAWEI: &str = "huawei-identity-center";
 const TENCENT: &str = "tencent-identity-center";
 const START_URL: &str = "the portal's address: \"https://idcenter.huaweicloud.com/d-…/portal\"";
 const PORTAL_URL: &str = "the portal's address: \"https://tencentcloudsso.com/…/login\"";
+const HUAWEI_PAGE: &str = "https://idcenter.huaweicloud.com/d-xxxxxxxxxx/portal";
+const TENCENT_PAGE: &str = "https://tencentcloudsso.com/example/login";
+const OIDC: &str = "https://oidc.cn-north-4.myhuaweicloud.com";
 const PORTAL_API: &str = "https://portal-identitycenter.myhuaweicloud.com";
 const GATEWAY: &str = "https://cli.cloud.tencent.com";
 const WARN_BEFORE: Duration = Duration::from_hours(2);
@@ -47,10 +51,11 @@ pub(super) fn login(name: &Name, mut table: Table<'_, '_>, outer: &Upstream) -> 
     let huawei = huawei.map(|value| portal(&value, huawei_portal));
     let tencent = tencent.map(|value| portal(&value, tencent_portal));
     let read = huawei.or(tencent);
-    if table.is_empty() {
-        let hint = format!("as in [login.{name}.{HUAWEI}]");
+    if table.is_empty() && table.is_whole() {
+        let hint = format!("as in [{}.{HUAWEI}]", table.path());
+        let called = quotable(table.path().trim_start_matches("login."));
         table.complain(
-            format!("login `{name}` does not say where to sign in"),
+            format!("login `{called}` does not say where to sign in"),
             hint,
         );
     }
@@ -82,14 +87,20 @@ fn read(
 }
 
 fn huawei_portal(table: &mut Table<'_, '_>, upstream: &Upstream) -> Option<Portal> {
-    let start_url = table.required("start-url", START_URL, |value| value.parsed(endpoint::page));
+    let start_url = table.required("start-url", START_URL, |value| {
+        value.parsed(endpoint::page(HUAWEI_PAGE))
+    });
     let region = table.required(
         "region",
         "where the Identity Center is: \"cn-north-4\"",
-        |value| value.parsed(values::region),
+        |value| value.parsed(values::region("cn-north-4")),
     );
-    let oidc = table.optional("oidc-endpoint", |value| value.parsed(endpoint::service));
-    let portal = table.optional("portal-endpoint", |value| value.parsed(endpoint::service));
+    let oidc = table.optional("oidc-endpoint", |value| {
+        value.parsed(endpoint::service(OIDC))
+    });
+    let portal = table.optional("portal-endpoint", |value| {
+        value.parsed(endpoint::service(PORTAL_API))
+    });
     let region = region?;
     Some(Portal::Huawei(HuaweiPortal {
         start_url: start_url?,
@@ -102,10 +113,12 @@ fn huawei_portal(table: &mut Table<'_, '_>, upstream: &Upstream) -> Option<Porta
 
 fn tencent_portal(table: &mut Table<'_, '_>, upstream: &Upstream) -> Option<Portal> {
     let portal_url = table.required("portal-url", PORTAL_URL, |value| {
-        value.parsed(endpoint::page)
+        value.parsed(endpoint::page(TENCENT_PAGE))
     });
     let site = table.optional("site", |value| value.parsed(site));
-    let gateway = table.optional("gateway-endpoint", |value| value.parsed(endpoint::service));
+    let gateway = table.optional("gateway-endpoint", |value| {
+        value.parsed(endpoint::service(GATEWAY))
+    });
     let mint = table.optional("mint", |value| value.parsed(mint));
     let adopt = table.optional("adopt-tccli-profile", |value| value.parsed(values::path));
     Some(Portal::Tencent(TencentPortal {

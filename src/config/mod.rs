@@ -20,6 +20,7 @@ mod address;
 mod daemon;
 mod diff;
 mod document;
+mod dotted;
 mod endpoint;
 mod files;
 mod findings;
@@ -126,6 +127,7 @@ fn interpret(files: &Files, host: &Host) -> Result<Loaded, Report> {
 
 /// Complete and consistent if nothing was found wrong; else not to be used.
 fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>) -> Config {
+    let gaps = std::mem::take(&mut document.gaps);
     let daemon = daemon::daemon(document.single("daemon"), host);
     let admin = daemon::admin(document.single("admin"));
     let metrics = daemon::metrics(document.single("metrics"));
@@ -164,18 +166,28 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
         keys: &clouds,
         roles: &role_places,
         logins: &logins,
-        complete: document.complete,
+        gaps: &gaps,
     };
     let mut read: BTreeMap<Name, role::Read<'d>> = BTreeMap::new();
     for (name, table) in document.named("role") {
         let role = role::role(&name, table, &surroundings);
         read.insert(name, role);
     }
+    let stray = stray();
+    for table in document.strays("key") {
+        key::key(table);
+    }
+    for table in document.strays("login") {
+        login::login(&stray, table, &upstream);
+    }
+    for table in document.strays("role") {
+        role::role(&stray, table, &surroundings);
+    }
     let roles = role::connect(read, &keys, findings);
     let known = listener::Roles {
         places: &role_places,
         read: &roles,
-        complete: document.complete,
+        gaps: &gaps,
     };
     let mut listeners: BTreeMap<Name, Listener> = BTreeMap::new();
     for (name, table) in document.named("listener") {
@@ -188,6 +200,12 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
         if let Some(sink) = sink::sink(&name, table, &known, host) {
             sinks.insert(name, sink);
         }
+    }
+    for table in document.strays("listener") {
+        listener::listener(&stray, table, &known);
+    }
+    for table in document.strays("sink") {
+        sink::sink(&stray, table, &known, host);
     }
     sink::shared_paths(&sinks, findings);
     let config = Config {
@@ -206,6 +224,11 @@ fn read<'d>(mut document: Document<'_, 'd>, host: &Host, findings: &Findings<'d>
     };
     shared_addresses(&config, findings);
     config
+}
+
+/// The name under which a table without a usable one is read; nothing is made of it.
+fn stray() -> Name {
+    "stray".parse().expect("letters are a name")
 }
 
 /// Roles, keys and logins are told apart by nothing but their names.

@@ -179,6 +179,7 @@ impl<'f, 'd> Value<'f, 'd> {
             entries,
             asked: Vec::new(),
             missing: Vec::new(),
+            is_part: false,
         })
     }
 
@@ -197,10 +198,11 @@ pub(super) struct Table<'f, 'd> {
     path: String,
     place: Place<'d>,
     entries: &'d DeTable<'d>,
-    asked: Vec<&'static str>,
+    asked: Vec<&'d str>,
     /// Keys that should be there, with hints. Noted at the end: one that was only misspelt is
     /// one mistake, not two.
     missing: Vec<(&'static str, String)>,
+    is_part: bool,
 }
 
 impl<'f, 'd> Table<'f, 'd> {
@@ -217,7 +219,30 @@ impl<'f, 'd> Table<'f, 'd> {
             entries,
             asked: Vec::new(),
             missing: Vec::new(),
+            is_part: false,
         }
+    }
+
+    /// What is not in it may stand elsewhere: nothing is missing.
+    pub(super) fn part(mut self) -> Self {
+        self.is_part = true;
+        self
+    }
+
+    /// Whether what is not in it is missing.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.is_part
+    }
+
+    /// A key that belongs to something else, which reads it.
+    pub(super) fn ignore(&mut self, key: &'d str) {
+        self.asked.push(key);
+    }
+
+    /// Whether all that is in it belongs to something else.
+    pub(super) fn is_used_up(&self) -> bool {
+        let mut keys = self.entries.keys();
+        self.is_part && keys.all(|key| self.asked.contains(&key.get_ref().as_ref()))
     }
 
     /// As in `role.app`.
@@ -318,7 +343,8 @@ impl<'f, 'd> Table<'f, 'd> {
         let within = if self.path.is_empty() {
             String::new()
         } else {
-            format!(" in [{}]", self.path)
+            let shown: Vec<String> = self.path.split('.').map(mask::quotable).collect();
+            format!(" in [{}]", shown.join("."))
         };
         let mut misspelt: Vec<&str> = Vec::new();
         for (key, value) in self.entries {
@@ -334,12 +360,12 @@ impl<'f, 'd> Table<'f, 'd> {
             misspelt.extend(nearest(name, self.asked.iter().copied()));
             self.findings.mistake(
                 &self.place.at(key.span()),
-                format!("unknown {kind} `{}`{within}", mask::quotable(name)),
+                format!("unknown {kind} `{}`{within}", mask::unknown_key(name)),
                 suggestion(name, self.asked.iter().copied()),
             );
         }
         for (key, hint) in self.missing {
-            if !misspelt.contains(&key) {
+            if !self.is_part && !misspelt.contains(&key) {
                 let text = format!("`{key}` is missing{within}");
                 self.findings.mistake(&self.place, text, hint);
             }

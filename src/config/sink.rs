@@ -30,7 +30,7 @@ pub(super) fn sink(
     found.sort_by_key(|(_, value)| value.place().span.start);
     let mut found = found.into_iter();
     let first = found.next();
-    if first.is_none() && table.is_empty() {
+    if first.is_none() && table.is_empty() && table.is_whole() {
         table.complain(
             "a sink needs to say what kind of file it is",
             HINT.to_owned(),

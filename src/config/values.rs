@@ -224,13 +224,16 @@ pub(super) fn worded(
     }
 }
 
-/// Name of a region, as in `ap-guangzhou`.
-pub(super) fn region(text: &str) -> Result<String, Complaint> {
-    let is_fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(is_fine) {
-        return Err(Complaint::new("is not the name of a region").hint("as in \"ap-guangzhou\""));
+/// Name of a region of the cloud that has `example`.
+pub(super) fn region(example: &'static str) -> impl Fn(&str) -> Result<String, Complaint> {
+    move |text| {
+        let is_fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(is_fine) {
+            let hint = format!("as in \"{example}\"");
+            return Err(Complaint::new("is not the name of a region").hint(hint));
+        }
+        Ok(text.to_owned())
     }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -288,9 +291,9 @@ mod tests {
         assert!(worded("a+b", "+", 2..=128).is_ok());
         assert!(worded("a b", "+", 2..=128).is_err());
         assert!(worded("a", "+", 2..=128).is_err());
-        assert!(region("ap-guangzhou").is_ok());
-        assert!(region("ap guangzhou").is_err());
-        assert!(region("").is_err());
+        assert!(region("x")("ap-guangzhou").is_ok());
+        assert!(region("x")("ap guangzhou").is_err());
+        assert!(region("x")("").is_err());
         assert!(file_reference("file:/a").is_ok());
         assert!(file_reference("file:a").is_err());
         assert!(file_reference("/a").is_err());

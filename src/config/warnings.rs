@@ -19,7 +19,6 @@ pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
     for role in config.roles.values() {
         timing(role, findings);
         account(role, findings);
-        files::ca_file(role, findings);
         vended_nowhere(role, config, findings);
     }
     for listener in config.listeners.values() {
@@ -30,8 +29,10 @@ pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
         files::open_sink(sink, findings);
     }
     for login in config.logins.values() {
+        files::state_key(login, findings);
         files::open_profile(login, findings);
     }
+    files::ca_files(config, findings);
     budgets::all(config, findings);
 }
 

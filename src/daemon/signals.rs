@@ -79,9 +79,40 @@ impl Signals {
     }
 }
 
+/// Whether whoever started us had hang-ups ignored, as `nohup` does. To be asked before they are
+/// taken.
+pub(crate) fn ignores_hang_up() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores(&status, SIGHUP))
+}
+
+/// `SigIgn:` and the set of signals as a hexadecimal number, the first in its lowest bit.
+fn ignores(status: &str, signal: i32) -> bool {
+    let set = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    set.is_some_and(|set| set >> (signal - 1) & 1 == 1)
+}
+
 fn readable(signal: i32) -> io::Result<UnixStream> {
     let (read, write) = StdStream::pair()?;
     low_level::pipe::register(signal, write)?;
     read.set_nonblocking(true)?;
     UnixStream::from_std(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::consts::{SIGHUP, SIGINT};
+
+    use super::ignores;
+
+    #[test]
+    fn an_ignored_hang_up_is_read_from_the_set() {
+        let of = |set: &str| format!("SigBlk:\t0000000000000001\nSigIgn:\t{set}\nSigCgt:\t01\n");
+        assert!(ignores(&of("0000000000001001"), SIGHUP));
+        assert!(!ignores(&of("0000000000001000"), SIGHUP));
+        assert!(ignores(&of("0000000000000002"), SIGINT));
+        assert!(!ignores("", SIGHUP));
+    }
 }

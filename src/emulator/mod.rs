@@ -181,6 +181,17 @@ impl Drop for Running {
     }
 }
 
+/// Starts the example world on `listen`. Must run inside a runtime.
+///
+/// # Errors
+/// The address is not a loopback address, or cannot be had.
+pub fn start_example(listen: SocketAddr) -> io::Result<Running> {
+    Emulator::start(EmulatorConfig {
+        listen,
+        ..EmulatorConfig::example()?
+    })
+}
+
 /// Runs the example world on `listen` until the process ends. `announce` is called once
 /// connections are accepted; it is the place to print address and key.
 ///
@@ -191,10 +202,7 @@ pub fn run_blocking(listen: SocketAddr, announce: impl FnOnce(&Running)) -> io::
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let running = Emulator::start(EmulatorConfig {
-            listen,
-            ..EmulatorConfig::example()?
-        })?;
+        let running = start_example(listen)?;
         announce(&running);
         std::future::pending().await
     })

@@ -13,14 +13,13 @@ use ring::aead;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::config::model::SHORTEST_STATE_KEY;
 use crate::secret::{Secret, WipedBuffer};
 
 /// Begins every sealed file.
 const MAGIC: &[u8] = b"credvend-sealed-1\n";
 /// What the key is used for; another use would get another key.
 const PURPOSE: &[u8] = b"credvend login state, AES-256-GCM, 1";
-/// A shorter secret is no key: 32 letters or digits hold at least 128 bits.
-const SHORTEST_KEY: usize = 32;
 
 /// Why nothing was sealed or opened. Says nothing of the key or the content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -32,14 +31,14 @@ pub(super) enum SealError {
     #[error("the kernel has no random numbers")]
     NoRandom,
     #[error(
-        "`state-key` has fewer than {SHORTEST_KEY} characters; make one with \
+        "`state-key` has fewer than {SHORTEST_STATE_KEY} characters; make one with \
          `head -c 32 /dev/urandom | base64`"
     )]
     ShortKey,
 }
 
 fn key(secret: &Secret) -> Result<aead::LessSafeKey, SealError> {
-    if secret.expose().len() < SHORTEST_KEY {
+    if secret.expose().len() < SHORTEST_STATE_KEY {
         return Err(SealError::ShortKey);
     }
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())

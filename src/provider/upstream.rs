@@ -16,20 +16,17 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
-use reqwest::{Certificate, Client, Method, Proxy, Url};
+use reqwest::{Client, Method, Proxy, Url};
 
 use super::error::foreign;
+use crate::authorities;
 use crate::config::model::Upstream;
-use crate::regular_file::RegularFile;
 use crate::secret::WipedBuffer;
 use crate::stamp::Stamp;
 pub use answer::{Answer, LARGEST_ANSWER};
 use answer::{Trouble, read};
 pub use failure::TransportError;
 pub(crate) use failure::words;
-
-/// The bundles of all public authorities have a quarter of a megabyte.
-const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
 
 /// What to send.
 #[derive(Debug)]
@@ -231,18 +228,10 @@ fn build(settings: &Upstream, route: Route) -> Result<Client, TransportError> {
     if route != Route::Plain
         && let Some(path) = &settings.ca_file
     {
-        let unusable = |reason: String| TransportError::CaFile {
+        let authorities = authorities::read(path).map_err(|reason| TransportError::CaFile {
             path: path.clone(),
             reason,
-        };
-        let pem = RegularFile::open(path)
-            .and_then(|file| file.read(LARGEST_BUNDLE))
-            .map_err(|error| unusable(error.to_string()))?;
-        let authorities = Certificate::from_pem_bundle(&pem)
-            .map_err(|_| unusable("it is not in PEM format".to_owned()))?;
-        if authorities.is_empty() {
-            return Err(unusable("it holds no certificate".to_owned()));
-        }
+        })?;
         builder = builder.tls_certs_only(authorities);
     }
     builder

@@ -169,6 +169,14 @@ fn the_emulator_says_how_to_call_it_and_answers() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 
+    let pid = rustix::process::Pid::from_child(&emulator.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(
+        emulator.0.wait().unwrap().code(),
+        Some(0),
+        "it takes the signal"
+    );
+
     let ended = says(&["emulator", "--listen", "192.0.2.1:1"]);
     assert_eq!(ended.code, Some(64), "{ended:?}");
     assert!(
@@ -221,4 +229,30 @@ fn check_counts_what_is_there_or_reports_every_mistake() {
     assert!(ended.stderr.contains("`nobody`"), "{}", ended.stderr);
     assert!(ended.stderr.contains("`regoin`"), "{}", ended.stderr);
     assert!(ended.stderr.contains("config.toml:10:"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_bridge_takes_a_token_file_of_this_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bridge = std::process::Command::new(assert_cmd::cargo::cargo_bin!("credvend"))
+        .args([
+            "bridge",
+            "x.sock",
+            "--listen",
+            "127.0.0.1:0",
+            "--token",
+            "token",
+        ])
+        .current_dir(dir.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .map(Started)
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(bridge.0.stderr.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.ends_with(" leads to x.sock\n"), "{line}");
+    let token = std::fs::read_to_string(dir.path().join("token")).unwrap();
+    assert_eq!(token.len(), 43);
 }

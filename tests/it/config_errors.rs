@@ -96,8 +96,7 @@ roles = ["ap"]
         "7: `id` must be a reference to a secret, never the secret itself",
         "8: unknown key `sercet` in [key.ops] | did you mean `secret`?",
         "11: unknown key `refresh_ahead` in [role.app] | did you mean `refresh-ahead`?",
-        "13: `source` names `nobody`, which is no key and no role | known here: `app`, `ops`, \
-         `other`",
+        "13: `source` names `nobody`, which is no key and no role | known here: `ops`, `other`",
         "15: `duration` is longer than this action allows | at most 12h",
         "17: unknown provider `tencent-assume-roles` | did you mean `tencent-assume-role`?",
         "20: `address` is not an address | write \"127.0.0.1:9470\" or \"[::1]:9470\"",

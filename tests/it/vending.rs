@@ -1,5 +1,7 @@
 //! The client side of the native protocol, `get` and `wait`, against a made-up listener.
 
+mod exec;
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};

@@ -20,6 +20,9 @@ pub struct Login {
     pub portal: Portal,
 }
 
+/// A shorter secret is no key to seal with: 32 letters or digits hold at least 128 bits.
+pub const SHORTEST_STATE_KEY: usize = 32;
+
 /// Where a session is kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Keep {

@@ -22,8 +22,8 @@ pub use listener::{
     Address, Allow, Instance, Listener, Principals, Protocol, belongs_on_loopback_device, is_local,
 };
 pub use login::{
-    HuaweiIdentityCenter, HuaweiPortal, Keep, Login, Mint, Portal, Site, TencentIdentityCenter,
-    TencentPortal,
+    HuaweiIdentityCenter, HuaweiPortal, Keep, Login, Mint, Portal, SHORTEST_STATE_KEY, Site,
+    TencentIdentityCenter, TencentPortal,
 };
 
 pub use provider::{

@@ -111,7 +111,7 @@ fn login<'s>(
                 )));
                 None
             }
-            None if surroundings.complete => {
+            None if !surroundings.gaps.may_hold(text) => {
                 let known = surroundings.logins.keys().map(Name::as_str);
                 let hint = suggestion(text, known)
                     .unwrap_or_else(|| format!("define it: [login.NAME.{cloud}-identity-center]"));

@@ -12,6 +12,7 @@ mod tencent;
 
 use std::collections::BTreeMap;
 
+use super::document::Gaps;
 use super::host::Host;
 use super::mask::{quotable, reference};
 use super::model::{HuaweiDomain, Login, Provider, Source, Upstream};
@@ -34,8 +35,7 @@ pub(super) struct Surroundings<'s, 'd> {
     pub(super) roles: &'s BTreeMap<Name, Place<'d>>,
     /// `None` where a login's table is wrong.
     pub(super) logins: &'s BTreeMap<Name, Option<Login>>,
-    /// Whether all files could be read, so that what is missing is missing.
-    pub(super) complete: bool,
+    pub(super) gaps: &'s Gaps,
 }
 
 type Reader = fn(&mut Table<'_, '_>, &Surroundings<'_, '_>) -> Option<(Cloud, Provider)>;
@@ -145,6 +145,13 @@ fn unknown_kind(value: &Value<'_, '_>, kind: &str) {
     );
 }
 
+/// The role in whose provider a value stands: `role.NAME.provider.KIND.KEY`.
+fn own_role<'v>(value: &'v Value<'_, '_>) -> Option<&'v str> {
+    let (table, _) = value.path().rsplit_once('.')?;
+    let (provider, _) = table.rsplit_once('.')?;
+    provider.strip_suffix(".provider")?.strip_prefix("role.")
+}
+
 /// The key or role named by a `source`.
 fn source(
     value: &Value<'_, '_>,
@@ -166,9 +173,18 @@ fn source(
     if let Some((name, _)) = surroundings.roles.get_key_value(text) {
         return Some(Source::Role(name.clone()));
     }
-    if surroundings.complete {
+    if surroundings.logins.contains_key(text) {
+        let hint = format!(
+            "name a [role.*] whose provider is `{cloud}-identity-center` with `login = \"{text}\"`"
+        );
+        value.complain(Complaint::new(format!("names `{text}`, which is a login")).hint(hint));
+        return None;
+    }
+    if !surroundings.gaps.may_hold(text) {
+        let own = own_role(value);
         let known = surroundings.keys.keys().chain(surroundings.roles.keys());
-        let hint = suggestion(text, known.map(Name::as_str));
+        let known = known.map(Name::as_str).filter(|name| Some(*name) != own);
+        let hint = suggestion(text, known);
         let text = format!("names `{}`, which is no key and no role", reference(text));
         value.complain(Complaint {
             text,

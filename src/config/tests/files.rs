@@ -119,3 +119,15 @@ fn what_is_no_file_is_refused_at_once() {
         }
     }
 }
+
+#[test]
+fn text_that_is_none_is_told_with_its_line() {
+    let dir = directory(&[("config.toml", "a")]);
+    std::fs::write(dir.path().join("config.toml"), b"[daemon]\n\n# \xff\xfe\n").unwrap();
+    let found = read(&dir);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(
+        found[0].ends_with(": line 3 is not text in UTF-8"),
+        "{found:#?}"
+    );
+}

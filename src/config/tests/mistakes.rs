@@ -216,9 +216,15 @@ fn arguments_of_programs_are_not_shown() {
             assert!(!format!("{report:?}").contains(CANARY), "{text}");
         }
     }
-    let report = read_on(&format!("{role}command = [\"./x\", \"y\"]\n"), &host());
-    let shown = report.expect_err("no absolute path").to_string();
-    assert!(shown.contains("command = [\"./x\", ***]"), "{shown}");
+    for (words, expected) in [
+        ("[\"/x\", \"y\"]", "[\"/x\", ***]"),
+        ("[\"./x\", \"y\"]", "[***, ***]"),
+        ("[\"/x --password=y\"]", "[***]"),
+    ] {
+        let report = read_on(&format!("{role}comand = {words}\n"), &host());
+        let shown = report.expect_err("an unknown key").to_string();
+        assert!(shown.contains(&format!("comand = {expected}")), "{shown}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod example;
 mod files;
 mod huawei;
 mod mistakes;
+mod names;
 mod unwise;
 
 use std::collections::BTreeSet;

@@ -127,6 +127,48 @@ fn metrics_without_allow_are_for_any_local_peer() {
 }
 
 #[test]
+fn a_file_of_authorities_without_one_is_told_once_for_each_that_needs_it() {
+    let login = "[login.corp.huawei-identity-center]\nstart-url = \"https://a.example/portal\"\n\
+                 region = \"cn-north-4\"\n";
+    let upstream = "[upstream]\nca-file = \"/etc/passwd\"\n";
+    let found = warnings(&format!("{BASE}{login}{upstream}"));
+    let starts = |what: &str| format!("19: {what} cannot reach its cloud: cannot read ca-file");
+    assert_eq!(found.len(), 3, "{found:#?}");
+    for (line, what) in found
+        .iter()
+        .zip(["role `app`", "role `chained`", "login `corp`"])
+    {
+        assert!(line.starts_with(&starts(what)), "{line}");
+        assert!(line.contains("it holds no certificate"), "{line}");
+    }
+}
+
+#[test]
+fn a_state_key_that_will_do_for_none_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    let text = format!(
+        "[login.corp.huawei-identity-center]\nstart-url = \"https://a.example/portal\"\n\
+         region = \"cn-north-4\"\nstate = \"sealed\"\nstate-key = \"file:{}\"\n",
+        file.display()
+    );
+    let write = |key: &str| {
+        std::fs::write(&file, key).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write("too-short");
+    let found = warnings(&text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(
+        found[0].starts_with("5: login `corp` cannot keep its session: `state-key` has fewer"),
+        "{found:#?}"
+    );
+    assert!(!found[0].contains("too-short"), "{found:#?}");
+    write(&"k".repeat(32));
+    assert_eq!(warnings(&text), [""; 0]);
+}
+
+#[test]
 fn an_adopted_profile_that_others_can_read_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("default.credential");

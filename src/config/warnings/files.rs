@@ -1,10 +1,12 @@
 //! Files that are not to be had from here, or that others can have too.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
+use crate::authorities;
 use crate::config::findings::Findings;
-use crate::config::model::{Login, Portal, Role, Sink};
-use crate::regular_file::RegularFile;
+use crate::config::model::{Config, Keep, Login, Portal, SHORTEST_STATE_KEY, Sink};
 use crate::secret::{SecretRef, SecretSource};
 
 /// Secrets that are not to be had from here, or that others can have too.
@@ -67,25 +69,60 @@ pub(super) fn open_profile(login: &Login, findings: &Findings<'_>) {
 }
 
 /// Authorities that are not to be had from here.
-pub(super) fn ca_file(role: &Role, findings: &Findings<'_>) {
-    if let Some(path) = &role.provider.sts().upstream.ca_file
-        && let Err(error) = RegularFile::open(path)
+pub(super) fn ca_files(config: &Config, findings: &Findings<'_>) {
+    let roles = config.roles.values().map(|role| {
+        let table = format!("role.{}.provider.{}", role.name, role.provider.kind());
+        let what = format!("role `{}`", role.name);
+        (&role.provider.sts().upstream, table, what)
+    });
+    let logins = config.logins.values().map(|login| {
+        let what = format!("login `{}`", login.name);
+        (login.portal.upstream(), table_of(login), what)
+    });
+    // A fleet of roles has one file, and reading it takes a while.
+    let mut judged: BTreeMap<&Path, Option<String>> = BTreeMap::new();
+    for (upstream, table, what) in roles.chain(logins) {
+        let Some(path) = &upstream.ca_file else {
+            continue;
+        };
+        let wrong = judged
+            .entry(path)
+            .or_insert_with(|| authorities::read(path).err());
+        if let Some(wrong) = wrong {
+            findings.warning_at(
+                &[&format!("{table}.ca-file"), "upstream.ca-file"],
+                format!(
+                    "{what} cannot reach its cloud: cannot read ca-file `{}`: {wrong}",
+                    path.display()
+                ),
+                "it must be a file of certificates in PEM format".to_owned(),
+            );
+        }
+    }
+}
+
+/// Keys to seal with that will do for none. Those that cannot be read were told of.
+pub(super) fn state_key(login: &Login, findings: &Findings<'_>) {
+    let Keep::Sealed(reference) = &login.keep else {
+        return;
+    };
+    if let Ok(secret) = SecretSource::new(reference.clone()).read()
+        && secret.expose().len() < SHORTEST_STATE_KEY
     {
-        let own = format!(
-            "role.{}.provider.{}.ca-file",
-            role.name,
-            role.provider.kind()
-        );
         findings.warning_at(
-            &[&own, "upstream.ca-file"],
+            &[&format!("{}.state-key", table_of(login))],
             format!(
-                "role `{}` cannot reach its cloud: `{}`: {error}",
-                role.name,
-                path.display()
+                "login `{}` cannot keep its session: `state-key` has fewer than \
+                 {SHORTEST_STATE_KEY} characters",
+                login.name
             ),
-            None,
+            "make one with `head -c 32 /dev/urandom | base64`".to_owned(),
         );
     }
+}
+
+fn table_of(login: &Login) -> String {
+    format!("login.{}.{}", login.name, login.kind())
 }
 
 /// A file of credentials that more than its owner and the readers in its group can have.

@@ -95,5 +95,5 @@ fn a_file_that_cannot_be_read_is_one_sentence() {
     assert!(missing.contains("No such file or directory"), "{missing}");
     assert!(sentence(dir.path()).contains("it is no regular file"));
     std::fs::write(dir.path().join("latin1.toml"), b"# \xe4\n").unwrap();
-    assert!(sentence(&dir.path().join("latin1.toml")).contains("invalid utf-8"));
+    assert!(sentence(&dir.path().join("latin1.toml")).contains("line 1 is not text in UTF-8"));
 }

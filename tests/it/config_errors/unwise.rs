@@ -47,7 +47,7 @@ fn what_is_unwise_is_warned_about() {
         ),
         (
             role("", "ca-file = \"/no/such.pem\"\n") + vended,
-            "9: role `app` cannot reach its cloud: `/no/such.pem`",
+            "9: role `app` cannot reach its cloud: cannot read ca-file `/no/such.pem`",
         ),
         (
             role("", "") + vended + limited,

@@ -219,21 +219,19 @@ async fn a_denied_and_a_cancelled_login_end_with_their_codes() {
     let _daemon = start(config, &["run"], &log);
     until("a daemon", || status(config)).await;
 
-    let mut login = start(config, &["login", "corp"], &said);
-    until("the invitation", || {
+    // Ctrl-C, and a terminal that is closed.
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::HUP] {
+        let mut login = start(config, &["login", "corp"], &said);
+        invitation(&said).await;
+        let pid = rustix::process::Pid::from_child(&login.0);
+        rustix::process::kill_process(pid, signal).unwrap();
+        let ended = until("an end", || login.0.try_wait().unwrap()).await;
         let text = std::fs::read_to_string(&said).unwrap();
-        text.contains("open this address").then_some(())
-    })
-    .await;
-    let pid = rustix::process::Pid::from_child(&login.0);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let ended = until("an end", || login.0.try_wait().unwrap()).await;
-    let text = std::fs::read_to_string(&said).unwrap();
-    assert_eq!(ended.code(), Some(69), "{text}");
-    assert!(text.contains("cancelled"), "{text}");
-    let state = status(config).unwrap()["logins"][0]["state"].clone();
-    assert_eq!(state, "needs-login");
-    drop(login);
+        assert_eq!(ended.code(), Some(69), "{text}");
+        assert!(text.contains("cancelled"), "{text}");
+        let state = status(config).unwrap()["logins"][0]["state"].clone();
+        assert_eq!(state, "needs-login");
+    }
 
     let other = world.write(
         "huawei.toml",
@@ -259,4 +257,35 @@ async fn a_denied_and_a_cancelled_login_end_with_their_codes() {
         "{}",
         std::fs::read_to_string(&said).unwrap()
     );
+}
+
+async fn invitation(said: &std::path::Path) {
+    until("the invitation", || {
+        let text = std::fs::read_to_string(said).unwrap();
+        text.contains("open this address").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_ends_while_somebody_waits_is_named_as_the_reason() {
+    let (world, _driven) = driven();
+    let path = world.write("config.toml", &world.tencent(""));
+    let config = path.to_str().unwrap();
+    let log = world.dir.path().join("log");
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::KILL] {
+        let said = world.dir.path().join("said");
+        let mut daemon = start(config, &["run"], &log);
+        until("a daemon", || status(config)).await;
+        let mut login = start(config, &["login", "corp"], &said);
+        invitation(&said).await;
+        sleep(Duration::from_millis(300)).await;
+        let pid = rustix::process::Pid::from_child(&daemon.0);
+        rustix::process::kill_process(pid, signal).unwrap();
+        let ended = until("an end", || login.0.try_wait().unwrap()).await;
+        let text = std::fs::read_to_string(&said).unwrap();
+        assert_eq!(ended.code(), Some(69), "{text}");
+        assert!(text.contains("ended before it answered"), "{text}");
+        until("the daemon's end", || daemon.0.try_wait().unwrap()).await;
+    }
 }

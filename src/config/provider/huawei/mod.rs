@@ -20,8 +20,8 @@ use crate::config::upstream;
 use crate::config::values::{self, worded};
 use crate::credentials::Cloud;
 use parameters::{
-    AGENCY_URN, PROVIDER_URN, agency_urn, mfa, policy_id, provided_contexts, session_user, tags,
-    transitive_tag_keys, urn,
+    AGENCY_URN, OIDC_PROVIDER_URN, SAML_PROVIDER_URN, agency_urn, mfa, policy_id,
+    provided_contexts, session_user, tags, transitive_tag_keys, urn,
 };
 
 pub(in crate::config) use parameters::account_of;
@@ -29,6 +29,8 @@ pub(in crate::config) use parameters::account_of;
 const ENDPOINT_METADATA: &str = "http://169.254.169.254";
 /// One IAM for all regions.
 const ENDPOINT_IAM: &str = "https://iam.myhuaweicloud.com";
+/// One of the regions', as an example.
+const ENDPOINT_STS: &str = "https://sts.cn-north-4.myhuaweicloud.com";
 /// Where the official Python SDK goes if nothing was configured.
 const REGION: &str = "cn-north-4";
 
@@ -87,7 +89,7 @@ pub(super) fn with_oidc(
     surroundings: &Surroundings<'_, '_>,
 ) -> Option<(Cloud, Provider)> {
     let sts = sts(table, surroundings, "endpoint");
-    let provider_urn = table.required("provider-urn", PROVIDER_URN, |value| value.parsed(urn));
+    let provider_urn = table.required("provider-urn", OIDC_PROVIDER_URN, |value| value.parsed(urn));
     let agency_urn = table.required("agency-urn", AGENCY_URN, |value| value.parsed(agency_urn));
     let session_name = session_name(table, surroundings);
     let duration = duration(table, SESSION, SESSIONS);
@@ -116,7 +118,7 @@ pub(super) fn with_saml(
     surroundings: &Surroundings<'_, '_>,
 ) -> Option<(Cloud, Provider)> {
     let sts = sts(table, surroundings, "endpoint");
-    let provider_urn = table.required("provider-urn", PROVIDER_URN, |value| value.parsed(urn));
+    let provider_urn = table.required("provider-urn", SAML_PROVIDER_URN, |value| value.parsed(urn));
     let agency_urn = table.required("agency-urn", AGENCY_URN, |value| value.parsed(agency_urn));
     let duration = duration(table, SESSION, SESSIONS);
     let restrictions = restrictions(table);
@@ -141,8 +143,12 @@ pub(super) fn agency_credentials(
 ) -> Option<(Cloud, Provider)> {
     let region = region(table);
     let upstream = upstream::read(table, surroundings.upstream);
-    let endpoint = table.optional("endpoint", |value| value.parsed(endpoint::service));
-    let fallback = table.optional("fallback-endpoint", |value| value.parsed(endpoint::service));
+    let endpoint = table.optional("endpoint", |value| {
+        value.parsed(endpoint::service(ENDPOINT_IAM))
+    });
+    let fallback = table.optional("fallback-endpoint", |value| {
+        value.parsed(endpoint::service(ENDPOINT_IAM))
+    });
     let usual_fallback = endpoint.is_none().then(|| ENDPOINT_IAM.to_owned());
     let iam = Service {
         endpoint: endpoint.unwrap_or_else(|| format!("https://iam.{region}.myhuaweicloud.com")),
@@ -150,7 +156,9 @@ pub(super) fn agency_credentials(
         region: region.clone(),
         upstream: upstream.clone(),
     };
-    let sts_endpoint = table.optional("sts-endpoint", |value| value.parsed(endpoint::service));
+    let sts_endpoint = table.optional("sts-endpoint", |value| {
+        value.parsed(endpoint::service(ENDPOINT_STS))
+    });
     let sts = regional_sts(region, sts_endpoint, None, upstream);
 
     let source = required_source(table, surroundings);
@@ -207,14 +215,18 @@ pub(super) fn sts(
     endpoint_key: &'static str,
 ) -> Service {
     let region = region(table);
-    let endpoint = table.optional(endpoint_key, |value| value.parsed(endpoint::service));
-    let fallback = table.optional("fallback-endpoint", |value| value.parsed(endpoint::service));
+    let endpoint = table.optional(endpoint_key, |value| {
+        value.parsed(endpoint::service(ENDPOINT_STS))
+    });
+    let fallback = table.optional("fallback-endpoint", |value| {
+        value.parsed(endpoint::service(ENDPOINT_STS))
+    });
     let upstream = upstream::read(table, surroundings.upstream);
     regional_sts(region, endpoint, fallback, upstream)
 }
 
 fn region(table: &mut Table<'_, '_>) -> String {
-    let region = table.optional("region", |value| value.parsed(values::region));
+    let region = table.optional("region", |value| value.parsed(values::region(REGION)));
     region.unwrap_or_else(|| REGION.to_owned())
 }
 

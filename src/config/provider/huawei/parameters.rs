@@ -9,8 +9,10 @@ use crate::config::values::{self, worded};
 use crate::secret::SecretRef;
 
 pub(super) const AGENCY_URN: &str = "as in \"iam::0123456789abcdef0123456789abcdef:agency:app\"";
-pub(super) const PROVIDER_URN: &str =
+pub(super) const OIDC_PROVIDER_URN: &str =
     "as the console shows it, as in \"iam::0123456789abcdef0123456789abcdef:oidc-provider:ci\"";
+pub(super) const SAML_PROVIDER_URN: &str =
+    "as the console shows it, as in \"iam::0123456789abcdef0123456789abcdef:saml-provider:corp\"";
 
 /// The name of an agency of either kind.
 pub(super) fn agency_urn(text: &str) -> Result<String, Complaint> {

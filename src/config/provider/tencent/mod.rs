@@ -77,7 +77,7 @@ pub(super) fn with_web_identity(
 ) -> Option<(Cloud, Provider)> {
     let region = match table.get("region") {
         Some(_) => None, // the pod's is not asked for, so it may be anything
-        None => from_pod(table, surroundings, "TKE_REGION", values::region),
+        None => from_pod(table, surroundings, "TKE_REGION", values::region(REGION)),
     };
     let sts = sts(table, surroundings, region, "endpoint");
     let provider_id = given_or_from_pod(
@@ -257,10 +257,13 @@ pub(super) fn sts(
     endpoint_key: &'static str,
 ) -> Service {
     let site = table.optional("site", |value| value.parsed(site));
-    let endpoint = table.optional(endpoint_key, |value| value.parsed(endpoint::service));
-    let fallback_endpoint =
-        table.optional("fallback-endpoint", |value| value.parsed(endpoint::service));
-    let configured = table.optional("region", |value| value.parsed(values::region));
+    let endpoint = table.optional(endpoint_key, |value| {
+        value.parsed(endpoint::service(ENDPOINT_CN))
+    });
+    let fallback_endpoint = table.optional("fallback-endpoint", |value| {
+        value.parsed(endpoint::service(ENDPOINT_CN))
+    });
+    let configured = table.optional("region", |value| value.parsed(values::region(REGION)));
     Service {
         region: configured.or(region).unwrap_or_else(|| REGION.to_owned()),
         endpoint: endpoint.unwrap_or_else(|| site.unwrap_or(ENDPOINT_CN).to_owned()),
