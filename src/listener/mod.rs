@@ -27,6 +27,7 @@ pub(crate) mod line;
 mod live;
 mod metadata;
 pub mod metadata_token;
+pub(crate) mod origin;
 mod plane;
 mod protocol;
 mod refuse;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::support::{Plane, any_port, listener, only, skipped, tcp, unix};
+use super::outside::is_in_own_network;
+use super::support::{Plane, any_port, listener, only, tcp, unix};
 use crate::config::model::{Address, Listener, Protocol};
 use crate::listener::{DataPlane, Inherited, KeepSockets, Origin, Socket, State};
 
@@ -306,35 +307,9 @@ fn a_listener_whose_token_is_mended_comes_back_though_its_socket_was_kept() {
     }
 }
 
-/// Runs itself again inside a network of its own, where it may add the address.
 #[test]
 fn a_link_local_address_is_tied_to_the_loopback_device() {
-    const INSIDE: &str = "CREDVEND_TEST_IN_OWN_NETWORK";
-    if std::env::var_os(INSIDE).is_none() {
-        let own_name = std::thread::current().name().unwrap().to_owned();
-        let run = std::process::Command::new("unshare")
-            .args([
-                "--net",
-                "sh",
-                "-c",
-                "ip link set lo up && exec \"$@\"",
-                "sh",
-            ])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", &own_name, "--nocapture"])
-            .env(INSIDE, "1")
-            .output();
-        let Ok(output) = run else {
-            skipped("no unshare");
-            return;
-        };
-        let text = String::from_utf8_lossy(&output.stdout);
-        if text.contains("1 passed") {
-            return;
-        }
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(!text.contains("running"), "{text}{errors}");
-        skipped(&format!("no network of our own ({errors})"));
+    if !is_in_own_network() {
         return;
     }
     let plane = Plane::start();
