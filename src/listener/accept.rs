@@ -14,6 +14,7 @@ use super::connection;
 use super::line::Line;
 use super::live::Live;
 use super::origin;
+use super::places::Guest;
 use super::session::Session;
 
 /// While no descriptor is to be had, accepting again at once would only spin.
@@ -93,7 +94,7 @@ fn session(live: &Arc<Live>, identity: Identity, server: Option<SocketAddr>) -> 
 async fn spawn(live: &Arc<Live>, stream: impl Line + Send + 'static, session: Session) {
     let identity = session.identity;
     let is_admitted = live.rules.load().admission.admits(identity);
-    let Some(slot) = live.slot(identity.uid(), is_admitted).await else {
+    let Some(slot) = live.slot(Guest::new(identity, is_admitted)).await else {
         session.denied_for_number();
         return;
     };

@@ -28,6 +28,7 @@ mod live;
 mod metadata;
 pub mod metadata_token;
 pub(crate) mod origin;
+mod places;
 mod plane;
 mod protocol;
 mod refuse;
