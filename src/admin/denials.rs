@@ -43,8 +43,14 @@ impl Denials {
         self.way_in
     }
 
-    /// Counts a refusal that is audited with more to it than its reason.
-    pub fn count(&self, reason: &str) {
+    /// Counts and audits that somebody asked for what is an operator's to ask for; equal ones are put
+    /// together.
+    pub fn not_an_operator(&self, operation: &'static str, peer: &Peer) {
+        self.count("peer");
+        self.audit.not_an_operator(&self.name, operation, peer);
+    }
+
+    fn count(&self, reason: &str) {
         let labels = DeniedLabels {
             listener: self.way_in.to_owned(),
             reason: reason.to_owned(),

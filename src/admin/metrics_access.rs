@@ -1,7 +1,7 @@
 //! Who may read the metrics address: the rules of listeners, with its own default.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
@@ -17,6 +17,7 @@ use crate::listener::answer::closing;
 use crate::listener::exchange;
 use crate::listener::guard::{self, Head, Rules};
 use crate::listener::host::Hosts;
+use crate::listener::origin;
 use crate::listener::sock_diag::SockDiag;
 use crate::listener::token::{Token, Tokens};
 use crate::observe::audit::Peer;
@@ -26,6 +27,8 @@ use crate::observe::audit::Peer;
 pub struct MetricsAccess {
     hosts: Hosts,
     admission: Admission,
+    /// Whether other hosts may connect.
+    is_remote: bool,
     token: Option<Arc<Token>>,
     kernel: Mutex<SockDiag>,
     denials: Denials,
@@ -59,7 +62,8 @@ impl MetricsAccess {
             .map_err(|error| error.to_string())?;
         Ok(Self {
             hosts: Hosts::at(settings.address, &[], &settings.hosts),
-            admission: Admission::new(Some(&settings.allow), &address, own),
+            admission: Admission::new(Some(&settings.allow), &address, settings.allow_remote, own),
+            is_remote: settings.allow_remote,
             token,
             kernel: Mutex::default(),
             denials,
@@ -71,12 +75,9 @@ impl MetricsAccess {
         &self.denials
     }
 
-    /// Who made a connection. To be asked right after it was accepted: a client that has gone
-    /// away cannot be told from one that never was. `server` is our end of it, which a wildcard
-    /// address is not.
+    /// Who made a connection. `server` is our end of it, which a wildcard address is not.
     pub(super) fn identify(&self, client: SocketAddr, server: SocketAddr) -> Visitor {
-        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        let identity = Identity::of_owner(kernel.owner(client, server));
+        let identity = origin::identify(&self.kernel, client, server);
         Visitor { identity, server }
     }
 
@@ -142,13 +143,13 @@ impl MetricsAccess {
             return Ok(());
         }
         self.denials.note("peer", &visitor.peer());
-        let message = not_allowed(visitor.identity);
+        let message = not_allowed(visitor.identity, self.is_remote);
         Err(error(StatusCode::FORBIDDEN, "not-allowed", &message))
     }
 }
 
 /// Who that is, and which setting would let them in.
-fn not_allowed(identity: Identity) -> String {
+fn not_allowed(identity: Identity, is_remote: bool) -> String {
     let why = match identity {
         Identity::Known { uid, .. } => {
             return format!(
@@ -157,8 +158,18 @@ fn not_allowed(identity: Identity) -> String {
             );
         }
         Identity::NoSuchSocket | Identity::NotAsked => {
-            "the kernel knows no local socket at the other end of this connection (another host \
-             or network namespace, or closed already)"
+            "the kernel knows no socket at the other end of this connection (closed already, or \
+             redirected on its way)"
+        }
+        Identity::Outside if !is_remote => {
+            return "this connection comes from outside this host (another host or network \
+                    namespace), and the metrics address is for this host: elsewhere it needs \
+                    `allow-remote` and `token` of [metrics]"
+                .to_owned();
+        }
+        Identity::Outside => {
+            "this connection comes from outside this host (another host or network namespace), \
+             where the kernel tells no users"
         }
         Identity::NoAnswer => {
             "the kernel does not say who is at the other end of this connection (sock_diag gives \
@@ -174,4 +185,41 @@ fn presents(token: &Token, head: &Parts) -> bool {
         let value = value.as_bytes();
         token.accepts(value.strip_prefix(b"Bearer ").unwrap_or(value))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::testing::TestClock;
+    use crate::config::model::Allow;
+    use crate::observe::audit::Audit;
+    use crate::observe::metrics::Metrics as Counters;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_is_outside_this_host_is_let_in_only_where_that_is_said() {
+        for (allow_remote, status) in [(false, 403), (true, 400)] {
+            let settings = Metrics {
+                address: "127.0.0.1:9471".parse().unwrap(),
+                allow: Allow::AnyLocal,
+                hosts: Vec::new(),
+                token: None,
+                allow_remote,
+            };
+            let clock = Arc::new(TestClock::start());
+            let tokens = Tokens::new(Arc::<TestClock>::clone(&clock), Arc::default());
+            let audit = Arc::new(Audit::new(clock));
+            let denials = Denials::of_metrics(Arc::new(Counters::new()), audit);
+            let access = MetricsAccess::new(&settings, &tokens, denials).unwrap();
+            let visitor = Visitor {
+                identity: Identity::Outside,
+                server: settings.address,
+            };
+            let page = access.refuse_head(&visitor, StatusCode::BAD_REQUEST);
+            assert_eq!(page.status(), status, "allow-remote = {allow_remote}");
+        }
+        let text = not_allowed(Identity::Outside, false);
+        assert!(text.contains("from outside this host"), "{text}");
+        assert!(!text.contains("any-local"), "{text}");
+    }
 }

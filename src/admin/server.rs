@@ -6,8 +6,9 @@
 //! 1. Reading status is for whoever can connect; the rest for root, the daemon's own user and
 //!    the configured operators.
 //! 2. An operation that has begun runs to its end, though the asker hangs up.
-//! 3. Every operation and every refusal is in the audit log, with the peer's uid; but for the
-//!    questions of a command that waits for a sign-in, which come every few seconds.
+//! 3. Every operation and every refusal is in the audit log, with the peer's uid; equal refusals are
+//!    put together. The questions of a command that waits for a sign-in are not: they come every few
+//!    seconds.
 //! 4. A request is bounded in head, body and time, and so are the connections: all of them, and
 //!    those of one user.
 
@@ -33,7 +34,7 @@ use crate::config::model::Principals;
 use crate::listener::answer::closing;
 use crate::listener::exchange;
 use crate::listener::guard::{self, Head, Violation};
-use crate::observe::audit::{self, Peer};
+use crate::observe::audit::Peer;
 
 /// Who may do more than read status.
 #[derive(Debug)]
@@ -150,9 +151,7 @@ impl Reception for Desk {
             }
         };
         if !self.rights.allow(&peer) {
-            // Not put together with others: what somebody tried is worth a line each.
-            self.denials.count("peer");
-            audit::operator(operation.as_str(), &peer, "", &"refused: not an operator");
+            self.denials.not_an_operator(operation.as_str(), &peer);
             let who = peer
                 .uid
                 .map_or_else(|| "an unknown uid".to_owned(), |uid| format!("uid {uid}"));

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -13,6 +13,8 @@ use super::access::Identity;
 use super::connection;
 use super::line::Line;
 use super::live::Live;
+use super::origin;
+use super::places::Guest;
 use super::session::Session;
 
 /// While no descriptor is to be had, accepting again at once would only spin.
@@ -54,7 +56,9 @@ async fn accept_tcp(live: &Arc<Live>, listener: &TcpListener) -> io::Result<()> 
     let Ok(server) = ends else {
         return Ok(()); // gone already
     };
-    let identity = identify(live, client, server);
+    // Asked where anybody is let in, too: audit events name who got credentials, and no single user
+    // may take all connections.
+    let identity = origin::identify(&live.context.kernel, client, server);
     let session = session(live, identity, Some(server));
     spawn(live, stream, session).await;
     Ok(())
@@ -75,18 +79,6 @@ async fn accept_unix(live: &Arc<Live>, listener: &UnixListener) -> io::Result<()
     Ok(())
 }
 
-/// Right after accept, since a client that has gone away cannot be told from one that never was.
-/// Asked where anybody is let in, too: audit events name who got credentials, and no single user
-/// may take all connections.
-fn identify(live: &Live, client: SocketAddr, server: SocketAddr) -> Identity {
-    let kernel = &live.context.kernel;
-    let answer = kernel
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .owner(client, server);
-    Identity::of_owner(answer)
-}
-
 fn session(live: &Arc<Live>, identity: Identity, server: Option<SocketAddr>) -> Session {
     Session {
         live: Arc::clone(live),
@@ -102,7 +94,7 @@ fn session(live: &Arc<Live>, identity: Identity, server: Option<SocketAddr>) -> 
 async fn spawn(live: &Arc<Live>, stream: impl Line + Send + 'static, session: Session) {
     let identity = session.identity;
     let is_admitted = live.rules.load().admission.admits(identity);
-    let Some(slot) = live.slot(identity.uid(), is_admitted).await else {
+    let Some(slot) = live.slot(Guest::new(identity, is_admitted)).await else {
         session.denied_for_number();
         return;
     };

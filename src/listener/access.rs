@@ -3,7 +3,8 @@
 //! 1. `allow` means what it says: who is not in it is refused, root included.
 //! 2. Without `allow`, TCP admits root and the daemon's own user; a Unix socket admits whoever
 //!    its mode let in.
-//! 3. A peer whose user the kernel did not tell is admitted only where anybody is.
+//! 3. A peer whose user the kernel did not tell is admitted only where anybody on this host is, and
+//!    one from outside this host only where `allow-remote` says so, too.
 
 use std::fmt;
 
@@ -16,6 +17,8 @@ use crate::observe::audit::Peer;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Admission {
     Anybody,
+    /// On this host.
+    AnyLocal,
     Only(Principals),
     /// Root and this uid, the daemon's own.
     RootAndSelf(u32),
@@ -31,8 +34,11 @@ pub enum Identity {
         gid: Option<u32>,
         pid: Option<i32>,
     },
-    /// No living socket on this host (and in this network namespace) is the other end.
+    /// It has an address of this host, but is no living socket of it: closed already, or redirected
+    /// on its way here.
     NoSuchSocket,
+    /// Another host, or another network namespace.
+    Outside,
     /// The kernel gave no answer.
     NoAnswer,
 }
@@ -40,10 +46,13 @@ pub enum Identity {
 impl Admission {
     /// The rule that `allow` stands for at `address`; `own` is the daemon's effective uid.
     #[must_use]
-    pub fn new(allow: Option<&Allow>, address: &Address, own: u32) -> Self {
+    pub fn new(allow: Option<&Allow>, address: &Address, allow_remote: bool, own: u32) -> Self {
         match (allow, address) {
             (Some(Allow::Only(principals)), _) => Self::Only(principals.clone()),
-            (Some(Allow::AnyLocal), _) | (None, Address::Unix(_)) => Self::Anybody,
+            // Whoever has the path of a socket is on this host, whatever its network.
+            (Some(Allow::AnyLocal) | None, Address::Unix(_)) => Self::Anybody,
+            (Some(Allow::AnyLocal), Address::Tcp(_)) if allow_remote => Self::Anybody,
+            (Some(Allow::AnyLocal), Address::Tcp(_)) => Self::AnyLocal,
             (None, Address::Tcp(_)) => Self::RootAndSelf(own),
         }
     }
@@ -59,28 +68,37 @@ impl Admission {
     pub fn admits(&self, identity: Identity) -> bool {
         match (self, identity) {
             (Self::Anybody, _) => true,
+            (Self::AnyLocal, identity) => identity != Identity::Outside,
             (Self::Only(principals), Identity::Known { uid, gid, .. }) => {
                 principals.contains(uid, gid)
             }
             (Self::RootAndSelf(own), Identity::Known { uid, .. }) => uid == 0 || uid == *own,
             (
                 Self::Only(_) | Self::RootAndSelf(_),
-                Identity::NotAsked | Identity::NoSuchSocket | Identity::NoAnswer,
+                Identity::NotAsked
+                | Identity::NoSuchSocket
+                | Identity::Outside
+                | Identity::NoAnswer,
             ) => false,
         }
     }
 }
 
 impl Identity {
-    /// What the kernel's answer to whose a connection is makes of its other end.
+    /// What the kernel's answer to whose a connection is makes of its other end. Where it names
+    /// nobody, the other end's address decides whether it is on this host.
     #[must_use]
-    pub fn of_owner(answer: Result<Option<u32>, Unanswered>) -> Self {
+    pub fn of_owner(
+        answer: Result<Option<u32>, Unanswered>,
+        is_of_this_host: impl Fn() -> bool,
+    ) -> Self {
         match answer {
             Ok(Some(uid)) => Self::Known {
                 uid,
                 gid: None,
                 pid: None,
             },
+            Ok(None) | Err(_) if !is_of_this_host() => Self::Outside,
             Ok(None) => Self::NoSuchSocket,
             Err(_) => Self::NoAnswer,
         }
@@ -91,7 +109,7 @@ impl Identity {
     pub fn uid(self) -> Option<u32> {
         match self {
             Self::Known { uid, .. } => Some(uid),
-            Self::NotAsked | Self::NoSuchSocket | Self::NoAnswer => None,
+            Self::NotAsked | Self::NoSuchSocket | Self::Outside | Self::NoAnswer => None,
         }
     }
 
@@ -105,7 +123,7 @@ impl Identity {
                 pid,
                 unit: None,
             },
-            Self::NotAsked | Self::NoSuchSocket | Self::NoAnswer => Peer::default(),
+            Self::NotAsked | Self::NoSuchSocket | Self::Outside | Self::NoAnswer => Peer::default(),
         }
     }
 }
@@ -115,6 +133,8 @@ impl Identity {
 pub struct Refusal<'a> {
     pub listener: &'a Name,
     pub identity: Identity,
+    /// Whether the listener has `allow-remote`.
+    pub is_remote: bool,
 }
 
 impl fmt::Display for Refusal<'_> {
@@ -133,9 +153,21 @@ impl fmt::Display for Refusal<'_> {
             ),
             Identity::NoSuchSocket => write!(
                 f,
-                "the kernel knows no local socket at the other end of this connection (another \
-                 host or network namespace, or closed already), so listener `{listener}` cannot \
-                 tell who asks: use a Unix socket, or set allow = \"any-local\" there"
+                "the kernel knows no socket at the other end of this connection (closed already, \
+                 or redirected on its way), so listener `{listener}` cannot tell who asks: use a \
+                 Unix socket, or set allow = \"any-local\" there"
+            ),
+            Identity::Outside if self.is_remote => write!(
+                f,
+                "this connection comes from outside this host (another host or network \
+                 namespace), where the kernel tells no users, so listener `{listener}` cannot \
+                 tell who asks: only allow = \"any-local\" lets it in there"
+            ),
+            Identity::Outside => write!(
+                f,
+                "this connection comes from outside this host (another host or network \
+                 namespace), and listener `{listener}` is for this host: use a Unix socket, \
+                 which can be mounted into a container"
             ),
             Identity::NoAnswer => write!(
                 f,
@@ -151,7 +183,7 @@ impl fmt::Display for Refusal<'_> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Admission, Identity, Refusal};
+    use super::{Admission, Identity, Refusal, Unanswered};
     use crate::config::model::{Address, Allow, Principals};
 
     const OWN: u32 = 990;
@@ -206,8 +238,63 @@ mod tests {
                 true,
             ),
         ] {
-            let admission = Admission::new(allow.as_ref(), address, OWN);
+            let admission = Admission::new(allow.as_ref(), address, false, OWN);
             assert_eq!(admission.admits(identity), admitted, "{case}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_outside_this_host_is_let_in_only_where_that_is_said() {
+        let address = Address::Tcp("127.0.0.1:1".parse().unwrap());
+        let root = Some(Allow::Only(Principals {
+            users: [0].into(),
+            groups: BTreeSet::new(),
+        }));
+        for (allow, allow_remote, admitted) in [
+            (Some(Allow::AnyLocal), false, false),
+            (Some(Allow::AnyLocal), true, true),
+            (root, true, false),
+            (None, true, false),
+        ] {
+            let admission = Admission::new(allow.as_ref(), &address, allow_remote, OWN);
+            let found = admission.admits(Identity::Outside);
+            assert_eq!(found, admitted, "{allow:?}, {allow_remote}");
+        }
+        let any_local = Admission::AnyLocal;
+        for unknown in [Identity::NoSuchSocket, Identity::NoAnswer] {
+            assert!(any_local.admits(unknown), "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn the_address_decides_where_the_kernel_names_nobody() {
+        for (answer, is_of_this_host, identity) in [
+            (Ok(None), true, Identity::NoSuchSocket),
+            (Ok(None), false, Identity::Outside),
+            (Err(Unanswered), true, Identity::NoAnswer),
+            (Err(Unanswered), false, Identity::Outside),
+        ] {
+            let found = Identity::of_owner(answer, || is_of_this_host);
+            assert_eq!(found, identity, "{answer:?}, {is_of_this_host}");
+        }
+        let owned = Identity::of_owner(Ok(Some(7)), || panic!("not asked"));
+        assert_eq!(owned.uid(), Some(7));
+    }
+
+    #[test]
+    fn nobody_outside_is_told_to_open_a_listener_that_is_for_this_host() {
+        let refusal = |is_remote| {
+            let refusal = Refusal {
+                listener: &"metadata".parse().unwrap(),
+                identity: Identity::Outside,
+                is_remote,
+            };
+            refusal.to_string()
+        };
+        for is_remote in [false, true] {
+            let text = refusal(is_remote);
+            assert!(text.contains("from outside this host"), "{text}");
+            assert_eq!(text.contains("any-local"), is_remote, "{text}");
         }
     }
 
@@ -216,6 +303,7 @@ mod tests {
         let text = Refusal {
             listener: &"metadata".parse().unwrap(),
             identity: known(1000, 1000),
+            is_remote: false,
         }
         .to_string();
         assert!(text.contains("uid 1000"), "{text}");

@@ -5,8 +5,9 @@
 //! 2. What the HTTP library cannot read is answered by us: with a reason, not to be stored, the last
 //!    answer of its connection.
 //! 3. A client may close its sending side after a request and still gets the answer. One that is gone
-//!    is noticed at its next read or write, and on a Unix socket also while an answer is waited for,
-//!    within two seconds; on TCP it keeps its place until then, for a minute at most (`?wait=60s`).
+//!    is noticed at its next read or write, and also while an answer is waited for, within two
+//!    seconds, where the kernel can tell: on Unix sockets and of clients on this host. Others keep
+//!    their place until then, for a minute at most (`?wait=60s`).
 //! 4. When it is to end, the answer under way is the last one, and an idle connection ends at once.
 
 use std::convert::Infallible;

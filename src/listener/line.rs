@@ -1,10 +1,13 @@
 //! The streams that connections come on, and what they tell of the client.
 
+use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+
+use super::sock_diag::SockDiag;
 
 /// A stream that may be able to tell a client that is gone for good from one that only has nothing
 /// more to say.
@@ -20,8 +23,21 @@ pub(crate) trait Line: AsyncRead + AsyncWrite + Unpin {
     }
 }
 
-/// Here both look the same: the other side's FIN. Only a write would tell them apart, by its reset.
-impl Line for TcpStream {}
+impl Line for TcpStream {
+    fn poll_sign(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_read_ready(context).map(|_ready_or_broken| ())
+    }
+
+    /// On the wire both look the same: the other side's FIN, and only a write would tell them apart,
+    /// by its reset. On this host the kernel knows what became of the other side's socket.
+    fn is_hung_up(&self) -> bool {
+        let ends = self
+            .peer_addr()
+            .and_then(|peer| Ok((peer, self.local_addr()?)));
+        has_hung_up(self)
+            || ends.is_ok_and(|(client, server)| SockDiag::default().is_closed(client, server))
+    }
+}
 
 impl Line for UnixStream {
     fn poll_sign(&self, context: &mut Context<'_>) -> Poll<()> {
@@ -29,11 +45,16 @@ impl Line for UnixStream {
     }
 
     fn is_hung_up(&self) -> bool {
-        // A hang-up is told of unasked.
-        let mut ends = [PollFd::new(self, PollFlags::empty())];
-        let told = poll(&mut ends, Some(&Timespec::default()));
-        told.is_ok() && ends.iter().any(|it| it.revents().contains(PollFlags::HUP))
+        has_hung_up(self)
     }
+}
+
+/// On TCP this takes a reset.
+fn has_hung_up(stream: &impl AsFd) -> bool {
+    // A hang-up is told of unasked.
+    let mut ends = [PollFd::new(stream, PollFlags::empty())];
+    let told = poll(&mut ends, Some(&Timespec::default()));
+    told.is_ok() && ends.iter().any(|it| it.revents().contains(PollFlags::HUP))
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! One listener at work: what its connections share.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use hyper::http::StatusCode;
@@ -14,19 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::exchange;
+use super::places::{ALL, Guest, Place, Places};
 use super::rules::Rules;
 use crate::config::model::Protocol;
 use crate::name::Name;
 use crate::observe::metrics::{DeniedLabels, ListenerLabels, RequestLabels};
-
-/// Connections of one listener at a time; more wait to be accepted.
-pub(crate) const MOST_CONNECTIONS: u32 = 1024;
-/// Connections of one user to one listener; more are closed, so that no user can shut the
-/// others out.
-const MOST_PER_USER: u32 = 256;
-/// The same for a user who only gets refusals, and for all of whom the kernel does not tell who
-/// they are together.
-const MOST_PER_STRANGER: u32 = 16;
 
 /// One listener at work.
 pub(crate) struct Live {
@@ -37,7 +28,7 @@ pub(crate) struct Live {
     pub(crate) served_remaining: Histogram,
     counters: Counters,
     slots: Arc<Semaphore>,
-    by_user: Mutex<HashMap<Option<u32>, u32>>,
+    places: Places,
     closing: ArcSwap<CancellationToken>,
     draining: AtomicBool,
 }
@@ -62,8 +53,8 @@ impl Live {
             http,
             served_remaining,
             counters: Counters::default(),
-            slots: Arc::new(Semaphore::new(MOST_CONNECTIONS as usize)),
-            by_user: Mutex::default(),
+            slots: Arc::new(Semaphore::new(ALL as usize)),
+            places: Places::default(),
             closing: ArcSwap::default(),
             draining: AtomicBool::new(false),
         };
@@ -120,52 +111,25 @@ impl Live {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Waits for room for one more connection. `None` if this user has enough.
-    pub(crate) async fn slot(
-        self: &Arc<Self>,
-        uid: Option<u32>,
-        is_admitted: bool,
-    ) -> Option<Slot> {
-        let most = if is_admitted {
-            MOST_PER_USER
-        } else {
-            MOST_PER_STRANGER
-        };
-        // Of unknown peers that are let in, nobody can tell how many users they are.
-        let user = if uid.is_some() || !is_admitted {
-            Some(self.user_slot(uid, most)?)
-        } else {
-            None
-        };
+    /// Waits for room for one more connection. `None` if this guest has enough.
+    pub(crate) async fn slot(&self, guest: Guest) -> Option<Slot> {
+        let place = self.places.take(guest)?;
         let permit = Arc::clone(&self.slots).acquire_owned().await.ok()?;
         Some(Slot {
-            _user: user,
+            _place: place,
             _permit: permit,
-        })
-    }
-
-    fn user_slot(self: &Arc<Self>, uid: Option<u32>, most: u32) -> Option<UserSlot> {
-        let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_user.entry(uid).or_insert(0);
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(UserSlot {
-            live: Arc::clone(self),
-            uid,
         })
     }
 
     /// Connections open now.
     pub(crate) fn connections(&self) -> u64 {
         let free = self.slots.available_permits() as u64;
-        u64::from(MOST_CONNECTIONS).saturating_sub(free)
+        u64::from(ALL).saturating_sub(free)
     }
 
     /// Waits until the last connection is gone.
     pub(crate) async fn idle(&self) {
-        let all = self.slots.acquire_many(MOST_CONNECTIONS).await;
+        let all = self.slots.acquire_many(ALL).await;
         debug_assert!(all.is_ok(), "the semaphore is never closed");
     }
 }
@@ -181,30 +145,8 @@ impl std::fmt::Debug for Live {
 /// The right to one open connection.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    _user: Option<UserSlot>,
+    _place: Place,
     _permit: OwnedSemaphorePermit,
-}
-
-#[derive(Debug)]
-struct UserSlot {
-    live: Arc<Live>,
-    uid: Option<u32>,
-}
-
-impl Drop for UserSlot {
-    fn drop(&mut self) {
-        let mut by_user = self
-            .live
-            .by_user
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_user.get_mut(&self.uid) {
-            *count -= 1;
-            if *count == 0 {
-                by_user.remove(&self.uid);
-            }
-        }
-    }
 }
 
 /// Handles of `requests_total`, looked up once each.

@@ -27,6 +27,8 @@ pub(crate) mod line;
 mod live;
 mod metadata;
 pub mod metadata_token;
+pub(crate) mod origin;
+mod places;
 mod plane;
 mod protocol;
 mod refuse;

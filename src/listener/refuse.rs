@@ -50,6 +50,7 @@ impl Session {
         let message = Refusal {
             listener: &self.live.name,
             identity: self.identity,
+            is_remote: self.live.rules.load().is_remote,
         }
         .to_string();
         self.denied(protocol, "peer");

@@ -26,7 +26,8 @@ pub(crate) struct Rules {
     /// Whether metadata of AWS is answered without its token.
     imds_v1: bool,
     pub(crate) instance: Instance,
-    is_remote: bool,
+    /// Whether other hosts may connect.
+    pub(crate) is_remote: bool,
     is_unix: bool,
 }
 
@@ -50,7 +51,12 @@ impl Rules {
             .collect();
         let own = rustix::process::geteuid().as_raw();
         Self {
-            admission: Admission::new(config.allow.as_ref(), &config.address, own),
+            admission: Admission::new(
+                config.allow.as_ref(),
+                &config.address,
+                config.allow_remote,
+                own,
+            ),
             hosts: bound.map_or_else(Hosts::any, |bound| {
                 Hosts::at(bound, &emulated, &config.hosts)
             }),

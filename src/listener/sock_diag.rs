@@ -63,6 +63,20 @@ impl SockDiag {
         client: SocketAddr,
         server: SocketAddr,
     ) -> Result<Option<u32>, Unanswered> {
+        let found = self.ask(client, server)?;
+        Ok(match found {
+            Found::Owner(uid) => Some(uid),
+            Found::Closed | Found::Nobody => None,
+        })
+    }
+
+    /// Whether the client closed the socket that was the other end, and will read nothing any more.
+    /// False where that is not known, as of clients elsewhere.
+    pub fn is_closed(&mut self, client: SocketAddr, server: SocketAddr) -> bool {
+        self.ask(client, server) == Ok(Found::Closed)
+    }
+
+    fn ask(&mut self, client: SocketAddr, server: SocketAddr) -> Result<Found, Unanswered> {
         // Put back only after an answer: whatever was wrong, the next question gets a new one.
         let open = match self.socket.take() {
             Some(open) => open,
@@ -81,13 +95,9 @@ impl SockDiag {
                 recv(&open.socket, &mut buffer, RecvFlags::DONTWAIT).map_err(|_| Unanswered)?;
             let answer = buffer.get(..length).ok_or(Unanswered)?;
             match parse(answer, self.sequence, client, server) {
-                Answer::Owner(uid) => {
+                Answer::Found(found) => {
                     self.socket = Some(open);
-                    return Ok(Some(uid));
-                }
-                Answer::Nobody => {
-                    self.socket = Some(open);
-                    return Ok(None);
+                    return Ok(found);
                 }
                 Answer::Refused => return Err(Unanswered),
                 Answer::AnotherQuestion => {}
@@ -121,11 +131,21 @@ impl Open {
     }
 }
 
+/// What is at the other end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Found {
+    /// A living socket of this user.
+    Owner(u32),
+    /// What is left of a socket that was closed.
+    Closed,
+    /// Nothing of this host and network namespace.
+    Nobody,
+}
+
 /// What one message means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Answer {
-    Owner(u32),
-    Nobody,
+    Found(Found),
     Refused,
     AnotherQuestion,
 }
@@ -162,7 +182,7 @@ fn parse(message: &[u8], sequence: u32, client: SocketAddr, server: SocketAddr) 
     }
     match half(message, 4) {
         Some(NLMSG_ERROR) => match word(message, HEADER).map(u32::cast_signed) {
-            Some(code) if code == -ENOENT => Answer::Nobody,
+            Some(code) if code == -ENOENT => Answer::Found(Found::Nobody),
             _ => Answer::Refused,
         },
         Some(SOCK_DIAG_BY_FAMILY) => row(message, client, server).unwrap_or(Answer::Refused),
@@ -182,11 +202,11 @@ fn row(message: &[u8], client: SocketAddr, server: SocketAddr) -> Option<Answer>
     // the client's port; that is somebody else's.
     let is_ours =
         state != STATE_LISTEN && source == canonical(client) && destination == canonical(server);
-    Some(if is_ours && inode != 0 {
-        Answer::Owner(uid)
-    } else {
-        Answer::Nobody
-    })
+    Some(Answer::Found(match inode {
+        _ if !is_ours => Found::Nobody,
+        0 => Found::Closed,
+        _ => Found::Owner(uid),
+    }))
 }
 
 /// One end of a row: address and port.
@@ -233,7 +253,7 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
     use rustix::io::Errno;
     use rustix::net::{
@@ -241,7 +261,7 @@ mod tests {
         netlink::SocketAddrNetlink, recv, sendto, socket_with,
     };
 
-    use super::{AF_INET, AF_INET6, Answer, HEADER, SockDiag, parse, request};
+    use super::{AF_INET, AF_INET6, Answer, Found, HEADER, SockDiag, parse, request};
     use crate::listener::tests::support::skipped;
 
     fn at(text: &str) -> SocketAddr {
@@ -280,25 +300,29 @@ mod tests {
     fn only_a_living_connection_of_those_addresses_counts() {
         let (client, server) = (at("127.0.0.1:4660"), at("127.0.0.2:80"));
         let read = |message: &[u8]| parse(message, 9, client, server);
-        assert_eq!(read(&row(1, 1000, 5)), Answer::Owner(1000), "established");
+        assert_eq!(
+            read(&row(1, 1000, 5)),
+            Answer::Found(Found::Owner(1000)),
+            "established"
+        );
         assert_eq!(
             read(&row(5, 1000, 5)),
-            Answer::Owner(1000),
+            Answer::Found(Found::Owner(1000)),
             "half closed, still open"
         );
         assert_eq!(
             read(&row(6, 0, 0)),
-            Answer::Nobody,
+            Answer::Found(Found::Closed),
             "closed: no inode, and uid 0 is no root"
         );
         assert_eq!(
             read(&row(10, 1000, 5)),
-            Answer::Nobody,
+            Answer::Found(Found::Nobody),
             "a listening socket"
         );
         assert_eq!(
             parse(&row(1, 1000, 5), 9, at("127.0.0.1:4661"), server),
-            Answer::Nobody,
+            Answer::Found(Found::Nobody),
             "somebody else's"
         );
         assert_eq!(
@@ -315,7 +339,7 @@ mod tests {
         let mut error = row(1, 0, 0);
         error[4] = 2;
         error[HEADER..HEADER + 4].copy_from_slice(&(-2_i32).to_ne_bytes());
-        assert_eq!(read(&error), Answer::Nobody);
+        assert_eq!(read(&error), Answer::Found(Found::Nobody));
         error[HEADER..HEADER + 4].copy_from_slice(&(-1_i32).to_ne_bytes());
         assert_eq!(read(&error), Answer::Refused);
     }
@@ -328,7 +352,7 @@ mod tests {
         bytes[24..40].copy_from_slice(&mapped(1));
         bytes[40..56].copy_from_slice(&mapped(2));
         let answer = parse(&bytes, 9, at("127.0.0.1:4660"), at("127.0.0.2:80"));
-        assert_eq!(answer, Answer::Owner(1000));
+        assert_eq!(answer, Answer::Found(Found::Owner(1000)));
     }
 
     #[test]
@@ -344,11 +368,16 @@ mod tests {
             let server = accepted.local_addr().unwrap();
             let own = rustix::process::geteuid().as_raw();
             assert_eq!(kernel.owner(peer, server), Ok(Some(own)), "{address}");
+            assert!(!kernel.is_closed(peer, server), "{address}");
+            client.shutdown(Shutdown::Write).unwrap();
+            assert!(!kernel.is_closed(peer, server), "{address}: half closed");
             drop(client);
             assert_eq!(kernel.owner(peer, server), Ok(None), "{address}: closed");
+            assert!(kernel.is_closed(peer, server), "{address}: closed");
         }
         let never = kernel.owner(at("127.0.0.1:1"), at("127.0.0.1:2"));
         assert_eq!(never, Ok(None));
+        assert!(!kernel.is_closed(at("127.0.0.1:1"), at("127.0.0.1:2")));
     }
 
     /// A process with the right to may send to any netlink socket; what it sends must not arrive.

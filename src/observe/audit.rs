@@ -6,7 +6,7 @@
 //! A client inside its refresh window asks for every call it signs, so events are coalesced: the
 //! first hand-out to a user is told at once, later ones of the same set are counted and told in
 //! one event when the window ends. A set not handed out before is always told at once. Denials
-//! go the same way.
+//! go the same way, those of the admin socket too; what operators do is never put together.
 
 mod unit;
 mod windows;
@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::name::Name;
 use unit::unit_of;
 pub use windows::WINDOW;
-use windows::{Event, Key, Subject, Window, Windows};
+use windows::{Event, Key, Subject, Who, Window, Windows};
 
 /// The other end of a connection, as far as the kernel tells.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -56,7 +56,9 @@ pub struct Denial<'a> {
 #[derive(Debug)]
 pub struct Audit {
     clock: Arc<dyn Clock>,
-    windows: Mutex<Windows>,
+    hand_outs: Mutex<Windows>,
+    /// Apart, so that refusals take no room from those.
+    denials: Mutex<Windows>,
 }
 
 impl Audit {
@@ -65,7 +67,8 @@ impl Audit {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            windows: Mutex::default(),
+            hand_outs: Mutex::default(),
+            denials: Mutex::default(),
         }
     }
 
@@ -74,10 +77,11 @@ impl Audit {
         let key = Key {
             listener: event.listener.clone(),
             protocol: event.protocol,
-            uid: event.peer.uid,
+            who: Who::User(event.peer.uid),
             subject: Subject::Role(event.role.clone()),
         };
-        self.note(key, event.peer, event.access_key_id, event.remaining);
+        let (id, remaining) = (event.access_key_id, event.remaining);
+        self.note(&self.hand_outs, key, event.peer, id, remaining);
     }
 
     /// Tells or counts a refusal.
@@ -85,16 +89,34 @@ impl Audit {
         let key = Key {
             listener: event.listener.clone(),
             protocol: event.protocol,
-            uid: event.peer.uid,
+            who: Who::User(event.peer.uid),
             subject: Subject::Denied(event.reason),
         };
-        self.note(key, event.peer, "", Duration::ZERO);
+        self.note(&self.denials, key, event.peer, "", Duration::ZERO);
     }
 
-    fn note(&self, key: Key, peer: &Peer, access_key_id: &str, remaining: Duration) {
+    /// Tells or counts that somebody asked for what is an operator's to ask for.
+    pub fn not_an_operator(&self, way_in: &Name, operation: &'static str, peer: &Peer) {
+        let key = Key {
+            listener: way_in.clone(),
+            protocol: "admin",
+            who: Who::User(peer.uid),
+            subject: Subject::Operation(operation),
+        };
+        self.note(&self.denials, key, peer, "", Duration::ZERO);
+    }
+
+    fn note(
+        &self,
+        windows: &Mutex<Windows>,
+        key: Key,
+        peer: &Peer,
+        access_key_id: &str,
+        remaining: Duration,
+    ) {
         let now = self.clock.boot();
         let due = {
-            let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut windows = windows.lock().unwrap_or_else(PoisonError::into_inner);
             windows.note(key, peer, access_key_id, remaining, now)
         };
         due.iter().for_each(tell);
@@ -114,8 +136,12 @@ impl Audit {
     }
 
     fn take(&self, is_over: impl Fn(&Window) -> bool) -> Vec<Event> {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        windows.close(is_over)
+        let all = [&self.hand_outs, &self.denials].into_iter();
+        all.flat_map(|windows| {
+            let mut windows = windows.lock().unwrap_or_else(PoisonError::into_inner);
+            windows.close(&is_over)
+        })
+        .collect()
     }
 }
 
@@ -126,6 +152,8 @@ fn tell(event: &Event) {
         (Some(_), _) | (None, None) => None,
     };
     let unit = peer.unit.as_deref().or(looked_up.as_deref());
+    // Where one event stands for several users.
+    let others = (key.who == Who::Others && peer.uid.is_none()).then_some(true);
     match &key.subject {
         Subject::Role(role) => tracing::info!(
             target: "credvend::audit",
@@ -133,7 +161,8 @@ fn tell(event: &Event) {
             listener = %key.listener,
             protocol = key.protocol,
             role = %role,
-            uid = key.uid,
+            uid = peer.uid,
+            others,
             pid = peer.pid,
             unit,
             access_key_id = event.access_key_id,
@@ -147,11 +176,23 @@ fn tell(event: &Event) {
             listener = %key.listener,
             protocol = key.protocol,
             reason,
-            uid = key.uid,
+            uid = peer.uid,
+            others,
             pid = peer.pid,
             unit,
             count = event.count,
             "request refused"
+        ),
+        Subject::Operation(operation) => tracing::info!(
+            target: "credvend::audit",
+            action = operation,
+            uid = peer.uid,
+            others,
+            pid = peer.pid,
+            subject = "",
+            result = "refused: not an operator",
+            count = event.count,
+            "operator request"
         ),
     }
 }

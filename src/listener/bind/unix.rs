@@ -4,6 +4,9 @@
 //! whole process's and would race with every other thread: Linux takes the file's mode from the
 //! socket's own, so that is set before binding; owner and group follow before anybody can be let
 //! in, since a socket refuses connections until it listens. Listening comes last.
+//!
+//! In a sticky directory the file's owner may put another in its place, a symlink too. So the path
+//! is not used any more once the file is given away.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -134,12 +137,13 @@ fn create(path: &Path, access: &SocketAccess, own: u32) -> Result<(UnixListener,
     fchmod(&socket, Mode::from_raw_mode(access.mode & 0o777))?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
     let own_path = OwnPath::of(path)?;
+    // The umask can only have taken bits away, and nobody gets in before `listen`. This follows a
+    // symlink, but what is there is the socket just made: only we can put something else there.
+    fs::set_permissions(path, Permissions::from_mode(access.mode & 0o777))?;
     if access.owner.is_some() || access.group.is_some() {
         lchown(path, access.owner, access.group)
             .map_err(|error| Failed::Giving(not_given(access, own, &error)))?;
     }
-    // The umask can only have taken bits away, and nobody gets in before `listen`.
-    fs::set_permissions(path, Permissions::from_mode(access.mode & 0o777))?;
     listen(&socket, BACKLOG)?;
     Ok((UnixListener::from(socket), own_path))
 }
@@ -192,6 +196,7 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::{SocketAccess, unix};
     use crate::listener::tests::support::skipped;
@@ -241,6 +246,43 @@ mod tests {
         let found = fs::metadata(&path).unwrap();
         assert_eq!((found.uid(), found.gid()), (1234, 4321));
         assert_eq!(found.mode() & 0o777, 0o660);
+    }
+
+    /// Whoever is given the file may put another in its place; from then on the path is not ours.
+    #[test]
+    fn a_new_owner_who_puts_a_link_there_changes_the_mode_of_nothing() {
+        if rustix::process::geteuid().as_raw() != 0 {
+            skipped("not root");
+            return;
+        }
+        let base = tempfile::tempdir().unwrap();
+        let (path, victim) = (base.path().join("s"), base.path().join("victim"));
+        fs::write(&victim, "").unwrap();
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o600)).unwrap();
+        let access = SocketAccess {
+            owner: Some(1234),
+            ..mode(0o666)
+        };
+        let link = base.path().join("link");
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::os::unix::fs::symlink(&victim, &link).unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    let is_given = |found: fs::Metadata| found.uid() == 1234;
+                    if fs::symlink_metadata(&path).is_ok_and(is_given) {
+                        fs::rename(&link, &path).ok();
+                        std::os::unix::fs::symlink(&victim, &link).ok();
+                    }
+                }
+            });
+            for _ in 0..2000 {
+                unix(&path, &access).ok();
+                fs::remove_file(&path).ok();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(fs::metadata(&victim).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

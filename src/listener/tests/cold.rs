@@ -206,27 +206,6 @@ async fn a_request_on_its_way_when_the_listener_ends_is_answered_as_the_last() {
     assert_eq!(started.elapsed(), Duration::from_millis(101));
 }
 
-#[tokio::test]
-async fn peers_that_nobody_knows_have_few_places_between_them() {
-    let bench = Bench::new();
-    let live = &bench.live;
-    let mut places = Vec::new();
-    while let Some(place) = live.slot(None, false).await {
-        places.push(place);
-    }
-    assert_eq!(places.len(), 16);
-    assert!(
-        live.slot(Some(7), false).await.is_some(),
-        "others have theirs"
-    );
-    assert!(
-        live.slot(None, true).await.is_some(),
-        "so have those let in"
-    );
-    places.pop();
-    assert!(live.slot(None, false).await.is_some(), "room again");
-}
-
 #[tokio::test(start_paused = true)]
 async fn nothing_expired_is_served_after_a_suspend_either() {
     let bench = Bench::new();

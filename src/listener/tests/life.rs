@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::support::{Plane, any_port, listener, only, skipped, tcp, unix};
+use super::outside::is_in_own_network;
+use super::support::{Plane, any_port, listener, only, tcp, unix};
 use crate::config::model::{Address, Listener, Protocol};
 use crate::listener::{DataPlane, Inherited, KeepSockets, Origin, Socket, State};
 
@@ -306,35 +307,9 @@ fn a_listener_whose_token_is_mended_comes_back_though_its_socket_was_kept() {
     }
 }
 
-/// Runs itself again inside a network of its own, where it may add the address.
 #[test]
 fn a_link_local_address_is_tied_to_the_loopback_device() {
-    const INSIDE: &str = "CREDVEND_TEST_IN_OWN_NETWORK";
-    if std::env::var_os(INSIDE).is_none() {
-        let own_name = std::thread::current().name().unwrap().to_owned();
-        let run = std::process::Command::new("unshare")
-            .args([
-                "--net",
-                "sh",
-                "-c",
-                "ip link set lo up && exec \"$@\"",
-                "sh",
-            ])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", &own_name, "--nocapture"])
-            .env(INSIDE, "1")
-            .output();
-        let Ok(output) = run else {
-            skipped("no unshare");
-            return;
-        };
-        let text = String::from_utf8_lossy(&output.stdout);
-        if text.contains("1 passed") {
-            return;
-        }
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(!text.contains("running"), "{text}{errors}");
-        skipped(&format!("no network of our own ({errors})"));
+    if !is_in_own_network() {
         return;
     }
     let plane = Plane::start();
@@ -421,6 +396,9 @@ fn an_idle_connection_whose_client_goes_frees_its_place_at_once() {
     assert!(started.elapsed() < Duration::from_secs(1));
 }
 
+const WAIT: &str = "GET /v1/roles/app/credentials?wait=60s HTTP/1.1\r\nHost: localhost\r\n\
+                    If-None-Match: \"app-1\"\r\n\r\n";
+
 /// Nobody will read the answer, so nobody need wait for it; what only closed its sending side is
 /// waited for.
 #[test]
@@ -428,11 +406,9 @@ fn a_client_that_is_gone_for_good_does_not_keep_its_place_on_a_unix_socket() {
     let plane = Plane::start();
     let path = plane.path("s");
     plane.apply(vec![listener("s", Address::Unix(path.clone()))]);
-    let request = "GET /v1/roles/app/credentials?wait=60s HTTP/1.1\r\nHost: localhost\r\n\
-                   If-None-Match: \"app-1\"\r\n\r\n";
     let (mut gone, mut gone_in_two_steps, mut quiet) = (unix(&path), unix(&path), unix(&path));
     for client in [&mut gone, &mut gone_in_two_steps, &mut quiet] {
-        client.send(request);
+        client.send(WAIT);
     }
     for client in [&gone_in_two_steps, &quiet] {
         client.0.shutdown(Shutdown::Write).unwrap();
@@ -444,4 +420,50 @@ fn a_client_that_is_gone_for_good_does_not_keep_its_place_on_a_unix_socket() {
     });
     plane.publish("app", 2, Duration::from_hours(1));
     assert_eq!(quiet.receive(true).status, 200);
+}
+
+#[test]
+fn nor_on_tcp_where_the_kernel_knows_its_end() {
+    let (plane, address) = Plane::on_tcp();
+    let mut clients = [(); 5].map(|()| tcp(address));
+    for client in &mut clients {
+        client.send(WAIT);
+    }
+    let [
+        gone,
+        gone_in_two_steps,
+        mut gone_with_more_to_say,
+        mut quiet,
+        mut talkative,
+    ] = clients;
+    for client in [&gone_in_two_steps, &quiet] {
+        client.0.shutdown(Shutdown::Write).unwrap();
+    }
+    for client in [&mut gone_with_more_to_say, &mut talkative] {
+        client.send("G");
+    }
+    eventually("all wait", || plane.state("tcp").connections == 5);
+    drop((gone, gone_in_two_steps, gone_with_more_to_say));
+    eventually("their places are free", || {
+        plane.state("tcp").connections == 2
+    });
+    plane.publish("app", 2, Duration::from_hours(1));
+    for client in [&mut quiet, &mut talkative] {
+        assert_eq!(client.receive(true).status, 200);
+    }
+}
+
+/// To the kernel they are nobody's by the time they are accepted.
+#[test]
+fn clients_that_close_at_once_do_not_keep_others_out() {
+    let (plane, address) = Plane::on_tcp();
+    for _ in 0..300 {
+        tcp(address).send(&format!("{WAIT}G"));
+    }
+    let started = Instant::now();
+    assert_eq!(tcp(address).get("/v1/roles", "").status, 200);
+    eventually("their places are free", || {
+        plane.state("tcp").connections == 0
+    });
+    assert!(started.elapsed() < Duration::from_secs(5));
 }

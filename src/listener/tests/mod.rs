@@ -7,6 +7,7 @@ mod huawei;
 mod life;
 mod malformed;
 mod metadata;
+mod outside;
 mod protocols;
 mod refusals;
 mod slow;
