@@ -33,6 +33,12 @@ impl From<CallError> for Failure {
             CallError::Garbled { .. } | CallError::TimedOut { .. } => {
                 Self::new(Exit::Unavailable, message)
             }
+            CallError::Stranger { .. } => Self::new(Exit::Unavailable, message).hint(
+                "the daemon is root, this user, or the owner of its socket or token file, in a \
+                 directory that nobody else can write to",
+            ),
+            CallError::Unnamed { .. } => Self::new(Exit::Unavailable, message)
+                .hint("a listener on a Unix socket can always be told"),
         }
     }
 }

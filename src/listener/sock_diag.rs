@@ -22,6 +22,8 @@ const NLM_F_REQUEST: u16 = 1;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
+const STATE_ESTABLISHED: u8 = 1;
+const STATE_SYN_RECEIVED: u8 = 3;
 const STATE_LISTEN: u8 = 10;
 const HEADER: usize = 16;
 const REQUEST: usize = HEADER + 56;
@@ -63,13 +65,21 @@ impl SockDiag {
         client: SocketAddr,
         server: SocketAddr,
     ) -> Result<Option<u32>, Unanswered> {
+        Ok(match self.end(client, server)? {
+            End::Owner(uid) => Some(uid),
+            End::Queued | End::Nobody => None,
+        })
+    }
+
+    /// Who has the `near` end of the connection between these two, which may be the server's.
+    pub fn end(&mut self, near: SocketAddr, far: SocketAddr) -> Result<End, Unanswered> {
         // Put back only after an answer: whatever was wrong, the next question gets a new one.
         let open = match self.socket.take() {
             Some(open) => open,
             None => Open::new()?,
         };
         self.sequence = self.sequence.wrapping_add(1);
-        let question = request(self.sequence, client, server, open.loopback).ok_or(Unanswered)?;
+        let question = request(self.sequence, near, far, open.loopback).ok_or(Unanswered)?;
         send(&open.socket, &question, SendFlags::empty()).map_err(|_| Unanswered)?;
         let mut buffer = [0_u8; 512];
         loop {
@@ -80,14 +90,10 @@ impl SockDiag {
             let (length, _) =
                 recv(&open.socket, &mut buffer, RecvFlags::DONTWAIT).map_err(|_| Unanswered)?;
             let answer = buffer.get(..length).ok_or(Unanswered)?;
-            match parse(answer, self.sequence, client, server) {
-                Answer::Owner(uid) => {
+            match parse(answer, self.sequence, near, far) {
+                Answer::Is(end) => {
                     self.socket = Some(open);
-                    return Ok(Some(uid));
-                }
-                Answer::Nobody => {
-                    self.socket = Some(open);
-                    return Ok(None);
+                    return Ok(end);
                 }
                 Answer::Refused => return Err(Unanswered),
                 Answer::AnotherQuestion => {}
@@ -121,11 +127,20 @@ impl Open {
     }
 }
 
+/// What the kernel knows of one end of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    Owner(u32),
+    /// Nobody has accepted it yet.
+    Queued,
+    /// It is closed, or there is no such connection on this host.
+    Nobody,
+}
+
 /// What one message means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Answer {
-    Owner(u32),
-    Nobody,
+    Is(End),
     Refused,
     AnotherQuestion,
 }
@@ -162,7 +177,7 @@ fn parse(message: &[u8], sequence: u32, client: SocketAddr, server: SocketAddr) 
     }
     match half(message, 4) {
         Some(NLMSG_ERROR) => match word(message, HEADER).map(u32::cast_signed) {
-            Some(code) if code == -ENOENT => Answer::Nobody,
+            Some(code) if code == -ENOENT => Answer::Is(End::Nobody),
             _ => Answer::Refused,
         },
         Some(SOCK_DIAG_BY_FAMILY) => row(message, client, server).unwrap_or(Answer::Refused),
@@ -182,11 +197,12 @@ fn row(message: &[u8], client: SocketAddr, server: SocketAddr) -> Option<Answer>
     // the client's port; that is somebody else's.
     let is_ours =
         state != STATE_LISTEN && source == canonical(client) && destination == canonical(server);
-    Some(if is_ours && inode != 0 {
-        Answer::Owner(uid)
-    } else {
-        Answer::Nobody
-    })
+    Some(Answer::Is(match inode {
+        _ if !is_ours => End::Nobody,
+        0 if state == STATE_ESTABLISHED || state == STATE_SYN_RECEIVED => End::Queued,
+        0 => End::Nobody,
+        _ => End::Owner(uid),
+    }))
 }
 
 /// One end of a row: address and port.
@@ -241,7 +257,7 @@ mod tests {
         netlink::SocketAddrNetlink, recv, sendto, socket_with,
     };
 
-    use super::{AF_INET, AF_INET6, Answer, HEADER, SockDiag, parse, request};
+    use super::{AF_INET, AF_INET6, Answer, End, HEADER, SockDiag, parse, request};
     use crate::listener::tests::support::skipped;
 
     fn at(text: &str) -> SocketAddr {
@@ -280,25 +296,34 @@ mod tests {
     fn only_a_living_connection_of_those_addresses_counts() {
         let (client, server) = (at("127.0.0.1:4660"), at("127.0.0.2:80"));
         let read = |message: &[u8]| parse(message, 9, client, server);
-        assert_eq!(read(&row(1, 1000, 5)), Answer::Owner(1000), "established");
+        assert_eq!(
+            read(&row(1, 1000, 5)),
+            Answer::Is(End::Owner(1000)),
+            "established"
+        );
         assert_eq!(
             read(&row(5, 1000, 5)),
-            Answer::Owner(1000),
+            Answer::Is(End::Owner(1000)),
             "half closed, still open"
         );
         assert_eq!(
             read(&row(6, 0, 0)),
-            Answer::Nobody,
+            Answer::Is(End::Nobody),
             "closed: no inode, and uid 0 is no root"
         );
         assert_eq!(
+            read(&row(1, 0, 0)),
+            Answer::Is(End::Queued),
+            "not accepted yet"
+        );
+        assert_eq!(
             read(&row(10, 1000, 5)),
-            Answer::Nobody,
+            Answer::Is(End::Nobody),
             "a listening socket"
         );
         assert_eq!(
             parse(&row(1, 1000, 5), 9, at("127.0.0.1:4661"), server),
-            Answer::Nobody,
+            Answer::Is(End::Nobody),
             "somebody else's"
         );
         assert_eq!(
@@ -315,7 +340,7 @@ mod tests {
         let mut error = row(1, 0, 0);
         error[4] = 2;
         error[HEADER..HEADER + 4].copy_from_slice(&(-2_i32).to_ne_bytes());
-        assert_eq!(read(&error), Answer::Nobody);
+        assert_eq!(read(&error), Answer::Is(End::Nobody));
         error[HEADER..HEADER + 4].copy_from_slice(&(-1_i32).to_ne_bytes());
         assert_eq!(read(&error), Answer::Refused);
     }
@@ -328,7 +353,7 @@ mod tests {
         bytes[24..40].copy_from_slice(&mapped(1));
         bytes[40..56].copy_from_slice(&mapped(2));
         let answer = parse(&bytes, 9, at("127.0.0.1:4660"), at("127.0.0.2:80"));
-        assert_eq!(answer, Answer::Owner(1000));
+        assert_eq!(answer, Answer::Is(End::Owner(1000)));
     }
 
     #[test]
@@ -340,8 +365,12 @@ mod tests {
                 continue;
             };
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (near, far) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+            assert_eq!(kernel.end(far, near), Ok(End::Queued), "{address}");
             let (accepted, peer) = listener.accept().unwrap();
             let server = accepted.local_addr().unwrap();
+            let held = kernel.end(far, near);
+            assert_eq!(held, Ok(End::Owner(rustix::process::geteuid().as_raw())));
             let own = rustix::process::geteuid().as_raw();
             assert_eq!(kernel.owner(peer, server), Ok(Some(own)), "{address}");
             drop(client);
