@@ -51,6 +51,25 @@ impl Keys {
             && !self.secret_access_key.is_empty()
             && !self.session_token.is_empty()
     }
+
+    /// Whether nothing in any part ends a line or steers a terminal: sets are written into files,
+    /// headers and variables as they are. No cloud gives such a part.
+    #[must_use]
+    pub fn are_plain(&self) -> bool {
+        let is_plain = |part: &str| part.chars().all(|it| !is_invisible(it));
+        is_plain(&self.access_key_id)
+            && is_plain(self.secret_access_key.expose())
+            && is_plain(self.session_token.expose())
+    }
+}
+
+/// Control characters, and Unicode's separators of lines and marks of direction.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// What one successful attempt brought, before anybody decided whether to adopt it.
@@ -186,6 +205,25 @@ mod tests {
         assert!(!keys("", "b", "c").are_complete());
         assert!(!keys("a", "", "c").are_complete());
         assert!(!keys("a", "b", "").are_complete());
+    }
+
+    #[test]
+    fn a_part_that_ends_a_line_or_steers_a_terminal_is_not_plain() {
+        assert!(keys("AKIDa-_", "s/+= k", "t%.ü").are_plain());
+        for bad in [
+            "a\nb",
+            "a\rb",
+            "\u{1b}[2J",
+            "a\0",
+            "\u{7f}",
+            "\u{9b}m",
+            "\u{202e}a",
+            "a\u{2028}",
+        ] {
+            assert!(!keys(bad, "b", "c").are_plain(), "{bad:?}");
+            assert!(!keys("a", bad, "c").are_plain(), "{bad:?}");
+            assert!(!keys("a", "b", bad).are_plain(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -249,10 +249,9 @@ impl Bridge {
         loop {
             let question = Question {
                 method: parts.method.clone(),
-                path: path.to_owned(),
                 headers: headers.clone(),
                 body: body.clone(),
-                timeout: LONGEST_ANSWER,
+                ..Question::get(path, LONGEST_ANSWER)
             };
             match call(&self.socket, question).await {
                 Err(

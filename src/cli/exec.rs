@@ -13,11 +13,10 @@ use super::exit::{Exit, Failure};
 use super::get_formats::Served;
 use super::locate::{Offer, offer};
 use super::vending::{Held, ask_once};
-use super::{block_on, output};
+use super::{block_on, output, peer};
 use crate::clock::rfc3339_seconds;
 use crate::formats::env::shell_word;
 use crate::name::Name;
-use crate::secret::{SecretRef, SecretSource};
 
 /// Prints the environment as lines for a shell.
 pub(super) fn print(config: &Path, arguments: &Env) -> Result<Exit, Failure> {
@@ -67,9 +66,8 @@ fn make(config: &Path, from: &From, role: &Name) -> Result<Plan, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     let around = Surroundings {
         token: &|path: &Path| {
-            let source = SecretSource::new(SecretRef::File(path.to_owned()));
-            let secret = source.read().ok()?;
-            Some(Zeroizing::new(secret.expose().to_owned()))
+            let token = peer::token(path, None).ok()?;
+            str::from_utf8(&token).ok().map(|it| it.to_owned().into())
         },
         no_proxy: [variable("NO_PROXY"), variable("no_proxy")],
     };

@@ -66,6 +66,9 @@ impl Served {
         if !keys.are_complete() {
             return Err("incomplete credentials");
         }
+        if !keys.are_plain() {
+            return Err("there are control characters in the credentials");
+        }
         Ok(Self {
             role,
             cloud,

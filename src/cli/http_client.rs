@@ -21,6 +21,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::peer::{self, Errand};
+
 /// The status of a host with thousands of roles fits.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
 
@@ -53,6 +55,11 @@ pub(super) struct Question {
     pub(super) body: Bytes,
     /// From connecting to the last byte.
     pub(super) timeout: Duration,
+    pub(super) errand: Errand,
+    /// Files that tell who the daemon may be.
+    pub(super) marks: Vec<PathBuf>,
+    /// The file of the token to send along, if it can be read.
+    pub(super) token: Option<PathBuf>,
 }
 
 impl Question {
@@ -64,6 +71,9 @@ impl Question {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             timeout,
+            errand: Errand::default(),
+            marks: Vec::new(),
+            token: None,
         }
     }
 
@@ -116,8 +126,12 @@ pub(super) enum CallError {
     Forbidden { target: Target },
     #[error("{target} answered with something that is not HTTP of the daemon: {what}")]
     Garbled { target: Target, what: String },
+    #[error("{target} is held by uid {uid}, who is not known to be the daemon: nothing was sent")]
+    Stranger { target: Target, uid: u32 },
     #[error("no answer from {target} within {} s", after.as_secs())]
     TimedOut { target: Target, after: Duration },
+    #[error("the kernel does not say who holds {target}: nothing was sent")]
+    Unnamed { target: Target },
     #[error("the daemon is not reachable at {target}: {reason}")]
     Unreachable { target: Target, reason: String },
 }
@@ -129,10 +143,14 @@ pub(super) async fn call(target: &Target, question: Question) -> Result<Answer, 
         match target {
             Target::Tcp(address) => {
                 let stream = connect(target, TcpStream::connect(address)).await?;
+                let peer = peer::of_tcp(&stream, &question).await?;
+                let question = with_token(question, peer);
                 talk(target, stream, &address.to_string(), question).await
             }
             Target::Unix(path) => {
                 let stream = connect(target, UnixStream::connect(path)).await?;
+                let peer = peer::of_unix(path, &stream, &question)?;
+                let question = with_token(question, Some(peer));
                 talk(target, stream, "localhost", question).await
             }
         }
@@ -143,6 +161,18 @@ pub(super) async fn call(target: &Target, question: Question) -> Result<Answer, 
             after,
         })
     })
+}
+
+/// Without a readable token the answer decides: not every listener that has one asks for it.
+fn with_token(mut question: Question, peer: Option<u32>) -> Question {
+    let token = question.token.as_deref().map(|it| peer::token(it, peer));
+    if let Some(Ok(token)) = token
+        && let Ok(mut token) = HeaderValue::from_bytes(&token)
+    {
+        token.set_sensitive(true);
+        question.headers.insert(header::AUTHORIZATION, token);
+    }
+    question
 }
 
 async fn connect<S>(

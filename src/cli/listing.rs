@@ -81,8 +81,19 @@ fn unused_name(account: &ListedAccount, set: &str, taken: &mut BTreeSet<String>)
     name
 }
 
+/// A TOML string that shows all that is in it.
 fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            ' '..='~' => quoted.push(character),
+            _ if character.is_alphanumeric() => quoted.push(character),
+            _ => output::append(&mut quoted, format_args!("\\U{:08X}", u32::from(character))),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]
@@ -133,6 +144,18 @@ mod tests {
             as_table(&listing(), separated).lines().next_back(),
             Some("0002\t\t(none)\t")
         );
+    }
+
+    #[test]
+    fn what_is_to_be_pasted_holds_nothing_that_is_not_seen() {
+        let name = "a\"\\\u{202e}\u{1b}[2J\n[role.x]\u{2028}é权";
+        let text = quoted(name);
+        assert_eq!(
+            text,
+            "\"a\\\"\\\\\\U0000202E\\U0000001B[2J\\U0000000A[role.x]\\U00002028é权\""
+        );
+        let parsed: toml::Table = format!("a = {text}").parse().unwrap();
+        assert_eq!(parsed["a"].as_str(), Some(name));
     }
 
     #[test]

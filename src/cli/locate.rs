@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::exit::{Exit, Failure};
 use super::http_client::Target;
-use super::written;
+use super::{reach, written};
 use crate::config::model::Protocol;
 use crate::credentials::Cloud;
 
@@ -18,6 +18,8 @@ pub(super) struct Access {
     pub(super) target: Target,
     /// The file of the token that it may ask for.
     pub(super) token: Option<PathBuf>,
+    /// Files that tell who the daemon may be.
+    pub(super) marks: Vec<PathBuf>,
 }
 
 /// The listeners that serve this role natively; Unix sockets first, as they are cheaper and
@@ -26,7 +28,13 @@ pub(super) fn native_listeners(config: &Path, role: &str) -> Result<Vec<Access>,
     let files = written::all(config).map_err(|failure| {
         failure.hint("`--socket PATH` names a listener's socket without the configuration")
     })?;
-    choose(&files, role).map_err(|nothing| nothing.into_failure(config, role))
+    let mut found = choose(&files, role).map_err(|nothing| nothing.into_failure(config, role))?;
+    for access in &mut found {
+        let marks = reach::admin_sockets(config).into_iter();
+        access.marks = marks.chain(access.token.clone()).collect();
+        access.marks.push(config.to_owned());
+    }
+    Ok(found)
 }
 
 /// A listener that serves a role, in whatever format.
@@ -163,6 +171,7 @@ fn choose(files: &[Table], role: &str) -> Result<Vec<Access>, Nothing> {
         .map(|serving| Access {
             target: serving.target,
             token: serving.token,
+            marks: Vec::new(),
         })
         .collect();
     if found.is_empty() {
@@ -184,6 +193,7 @@ fn access(listener: &Value) -> Option<Access> {
         token: token
             .and_then(|it| it.strip_prefix("file:"))
             .map(Into::into),
+        marks: Vec::new(),
     })
 }
 
@@ -226,11 +236,13 @@ mod tests {
             [
                 Access {
                     target: Target::Unix("/run/credvend/app.sock".into()),
-                    token: None
+                    token: None,
+                    marks: vec![]
                 },
                 Access {
                     target: Target::Tcp("127.0.0.1:9472".parse().unwrap()),
-                    token: Some("/run/credvend/tasks.token".into())
+                    token: Some("/run/credvend/tasks.token".into()),
+                    marks: vec![]
                 },
             ]
         );

@@ -111,7 +111,7 @@ async fn wait(
 }
 
 fn conclude(progress: &LoginProgress) -> Result<Exit, Failure> {
-    let login = output::printable(&progress.login);
+    let login = output::in_one_line(&progress.login);
     let (exit, message) = match progress.state.as_str() {
         "signed-in" => {
             let until = progress.ends_at.as_deref().unwrap_or("an unknown time");
@@ -120,14 +120,15 @@ fn conclude(progress: &LoginProgress) -> Result<Exit, Failure> {
             } else {
                 ""
             };
-            output::result(&output::printable(&format!(
-                "signed in to {login} until {until}{about}; roles: {}\n",
-                if progress.roles.is_empty() {
-                    "none yet".to_owned()
-                } else {
-                    progress.roles.join(", ")
-                }
-            )))?;
+            let roles = if progress.roles.is_empty() {
+                "none yet".to_owned()
+            } else {
+                output::in_one_line(&progress.roles.join(", "))
+            };
+            let until = output::in_one_line(until);
+            output::result(&format!(
+                "signed in to {login} until {until}{about}; roles: {roles}\n"
+            ))?;
             return Ok(Exit::Fine);
         }
         "denied" => (Exit::NotAllowed, "the sign-in was denied".to_owned()),
@@ -137,7 +138,7 @@ fn conclude(progress: &LoginProgress) -> Result<Exit, Failure> {
             let why = progress.message.as_deref().unwrap_or("for no reason told");
             (
                 Exit::Unavailable,
-                format!("cannot sign in: {}", output::printable(why)),
+                format!("cannot sign in: {}", output::in_one_line(why)),
             )
         }
     };
@@ -147,7 +148,7 @@ fn conclude(progress: &LoginProgress) -> Result<Exit, Failure> {
 /// What the person needs: address, code, and on a terminal a QR code. A message, not a result:
 /// the address may be as good as a password.
 fn invitation(started: &LoginStarted, terminal: bool) -> String {
-    let url = output::printable(&started.url).replace('\n', "");
+    let url = output::in_one_line(&started.url);
     let mut text = String::new();
     if started.joined {
         text.push_str("somebody is signing in already; this joins in\n");
@@ -157,7 +158,7 @@ fn invitation(started: &LoginStarted, terminal: bool) -> String {
         format_args!("open this address and approve:\n\n  {url}\n"),
     );
     if let Some(code) = &started.code {
-        let code = output::printable(code);
+        let code = output::in_one_line(code);
         output::append(
             &mut text,
             format_args!("\nif the page shows this code: {code}\n"),
@@ -194,7 +195,7 @@ fn openable(started: &LoginStarted) -> Result<&str, &'static str> {
     let is_page = ["https://", "http://"]
         .iter()
         .any(|scheme| started.url.starts_with(scheme));
-    if !is_page || started.url.chars().any(char::is_control) {
+    if !is_page || output::in_one_line(&started.url) != started.url {
         return Err("`--browser` does not open this address: it is not that of a web page");
     }
     Ok(&started.url)
@@ -234,10 +235,11 @@ pub(super) async fn logout(config: &Path, arguments: &Logout) -> Result<Exit, Fa
         login: arguments.name.to_string(),
     };
     let done: LoggedOut = post(config, "logout", &request, BEGIN_TIMEOUT).await?;
-    output::result(&output::printable(&format!(
+    output::result(&format!(
         "{}: {}\n",
-        done.login, done.message
-    )))?;
+        output::in_one_line(&done.login),
+        output::in_one_line(&done.message)
+    ))?;
     Ok(Exit::Fine)
 }
 
@@ -262,6 +264,21 @@ mod tests {
     }
 
     #[test]
+    fn a_portals_address_and_code_stay_in_their_lines() {
+        let started = LoginStarted {
+            url: "https://a.example/\u{202e}\u{1b}]8;;http://x\u{7}?c=1\nhttps://b.example/".into(),
+            code: Some("AB\u{202e}CD\n\n\u{1b}[1A\u{2029}".into()),
+            ..LoginStarted::default()
+        };
+        assert_eq!(
+            invitation(&started, false),
+            "open this address and approve:\n\n  \
+             https://a.example/\\u{202e}\\u{1b}]8;;http://x\\u{7}?c=1\\nhttps://b.example/\n\
+             \nif the page shows this code: AB\\u{202e}CD\\n\\n\\u{1b}[1A\\u{2029}\n"
+        );
+    }
+
+    #[test]
     fn only_a_page_whose_address_anybody_may_know_is_given_to_a_browser() {
         for (url, url_is_secret, opens) in [
             ("https://a.example/device?user_code=ABCD", false, true),
@@ -270,6 +287,7 @@ mod tests {
             ("file:///etc/passwd", false, false),
             ("--help", false, false),
             ("https://a.example/\n--x", false, false),
+            ("https://a.example/\u{202e}moc.elpmaxe", false, false),
         ] {
             let started = LoginStarted {
                 url: url.into(),

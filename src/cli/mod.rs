@@ -21,6 +21,7 @@ mod login;
 mod manual;
 mod operate;
 mod output;
+mod peer;
 mod reach;
 mod status;
 mod vending;

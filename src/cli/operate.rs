@@ -33,6 +33,12 @@ impl From<CallError> for Failure {
             CallError::Garbled { .. } | CallError::TimedOut { .. } => {
                 Self::new(Exit::Unavailable, message)
             }
+            CallError::Stranger { .. } => Self::new(Exit::Unavailable, message).hint(
+                "the daemon is root, this user, or the owner of its socket or token file, in a \
+                 directory that nobody else can write to",
+            ),
+            CallError::Unnamed { .. } => Self::new(Exit::Unavailable, message)
+                .hint("a listener on a Unix socket can always be told"),
         }
     }
 }
@@ -96,12 +102,16 @@ fn report_refresh(done: &Refreshed) -> (String, Exit) {
     let mut text = String::new();
     let mut exit = Exit::Fine;
     for role in &done.roles {
-        output::append(&mut text, format_args!("{}: {}", role.role, role.result));
+        let line = |text: &str| output::in_one_line(text);
+        output::append(
+            &mut text,
+            format_args!("{}: {}", line(&role.role), line(&role.result)),
+        );
         if let Some(expires_at) = &role.expires_at {
-            output::append(&mut text, format_args!(", expires at {expires_at}"));
+            output::append(&mut text, format_args!(", expires at {}", line(expires_at)));
         }
         if let Some(message) = &role.message {
-            output::append(&mut text, format_args!(": {message}"));
+            output::append(&mut text, format_args!(": {}", line(message)));
         }
         text.push('\n');
         // Asking twice in a row is fine as long as the first time brought something.
@@ -117,7 +127,7 @@ fn report_refresh(done: &Refreshed) -> (String, Exit) {
     if done.roles.is_empty() {
         text.push_str("there are no roles\n");
     }
-    (output::printable(&text), exit)
+    (text, exit)
 }
 
 /// Makes the daemon read its configuration again.
@@ -127,11 +137,12 @@ pub(super) async fn reload(config: &Path) -> Result<Exit, Failure> {
     for warning in &done.warnings {
         output::message(&format!("warning: {}", output::printable(warning)));
     }
-    let mut text = done.changes.join("\n");
+    let changes = done.changes.iter().map(|it| output::in_one_line(it));
+    let mut text = changes.collect::<Vec<_>>().join("\n");
     if text.is_empty() {
         text.push_str("nothing changed");
     }
-    output::result(&format!("{}\n", output::printable(&text)))?;
+    output::result(&format!("{text}\n"))?;
     Ok(Exit::Fine)
 }
 
@@ -153,6 +164,7 @@ pub(super) async fn forget(config: &Path, arguments: &Forget) -> Result<Exit, Fa
     let done: Forgotten = post(config, "forget", &request, TIMEOUT).await?;
     let mut text = String::new();
     for role in &done.roles {
+        let role = output::in_one_line(role);
         output::append(&mut text, format_args!("{role}: forgotten\n"));
     }
     for role in request.roles.iter().filter(|it| !done.roles.contains(it)) {
@@ -161,7 +173,7 @@ pub(super) async fn forget(config: &Path, arguments: &Forget) -> Result<Exit, Fa
     if text.is_empty() {
         text.push_str("nothing was held\n");
     }
-    output::result(&output::printable(&text))?;
+    output::result(&text)?;
     Ok(Exit::Fine)
 }
 
@@ -171,10 +183,17 @@ pub(super) async fn whoami(config: &Path, arguments: &Whoami) -> Result<Exit, Fa
         role: arguments.role.to_string(),
     };
     let whose: Whose = post(config, "whoami", &request, TIMEOUT).await?;
-    output::result(&output::printable(&format!(
-        "role     {}\naccount  {}\nuser     {}\narn      {}\nkind     {}\n",
-        whose.role, whose.account, whose.user, whose.arn, whose.kind
-    )))?;
+    let [role, account, user, arn, kind] = [
+        &whose.role,
+        &whose.account,
+        &whose.user,
+        &whose.arn,
+        &whose.kind,
+    ]
+    .map(|it| output::in_one_line(it));
+    output::result(&format!(
+        "role     {role}\naccount  {account}\nuser     {user}\narn      {arn}\nkind     {kind}\n"
+    ))?;
     Ok(Exit::Fine)
 }
 

@@ -73,22 +73,27 @@ pub(super) fn append(text: &mut String, more: fmt::Arguments<'_>) {
     debug_assert!(written.is_ok(), "memory does not refuse");
 }
 
-/// Text with every control character escaped, except the line feeds of a longer report.
+/// Text with everything escaped that is not printed, or changes how what is around it is printed;
+/// except the line feeds of a longer report. What was escaped before stays as it is.
 pub(super) fn printable(text: &str) -> String {
+    const AS_THEY_ARE: [char; 4] = ['\n', '\\', '"', '\''];
     let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() && character != '\n' {
-            safe.extend(character.escape_default());
-        } else {
-            safe.push(character);
-        }
+    for piece in text.split_inclusive(AS_THEY_ARE) {
+        let plain = piece.trim_end_matches(AS_THEY_ARE);
+        safe.extend(plain.escape_debug());
+        safe.push_str(piece.strip_prefix(plain).unwrap_or_default());
     }
     safe
 }
 
+/// The same in one line: a code, an address, or a field of a report.
+pub(super) fn in_one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{in_one_line, printable};
 
     #[test]
     fn foreign_text_cannot_steer_a_terminal() {
@@ -97,5 +102,12 @@ mod tests {
             "a\\u{1b}[2Jb\\u{9b}c\\rd"
         );
         assert_eq!(printable("line 1\nline 2 ü"), "line 1\nline 2 ü");
+        assert_eq!(
+            printable("a\u{202e}b\u{2028}c\u{85}d\u{2066}e\u{200f}"),
+            "a\\u{202e}b\\u{2028}c\\u{85}d\\u{2066}e\\u{200f}"
+        );
+        let told = "it's \"said\": \\u{1b}[2J";
+        assert_eq!(printable(told), told, "once is enough");
+        assert_eq!(in_one_line("a\nb\\"), "a\\nb\\");
     }
 }

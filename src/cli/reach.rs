@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Failure};
 use super::http_client::{Answer, CallError, Question, Target, call};
+use super::peer::Errand;
 use super::written::{self, Trouble};
 use crate::admin::whereabouts;
 
@@ -60,7 +61,8 @@ pub(super) async fn ask_harmlessly(config: &Path, question: Question) -> Result<
 }
 
 /// The first answer; if there is none, why the first of them is not reachable.
-async fn first(sockets: Vec<PathBuf>, question: Question) -> Option<Result<Answer, CallError>> {
+async fn first(sockets: Vec<PathBuf>, mut question: Question) -> Option<Result<Answer, CallError>> {
+    question.errand = Errand::Operate;
     let mut unreachable = None;
     for socket in sockets {
         match call(&Target::Unix(socket), question.clone()).await {
@@ -80,6 +82,11 @@ pub(super) fn mistake(config: &Path) -> Option<Failure> {
         Err(Trouble::Syntax(failure)) => Some(failure),
         Ok(_) | Err(Trouble::Unreadable(_)) => None,
     })
+}
+
+/// Where the daemon with this configuration has its admin socket, as far as it can be told.
+pub(super) fn admin_sockets(config: &Path) -> Vec<PathBuf> {
+    ways(config).sockets
 }
 
 fn ways(config: &Path) -> Ways {

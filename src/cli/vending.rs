@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use hyper::header::{AUTHORIZATION, ETAG, HeaderValue, IF_NONE_MATCH};
+use hyper::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 use tokio::time::{Instant, sleep};
 
 use super::args::{Format, From, Get, Wait};
@@ -11,11 +11,10 @@ use super::exit::{Exit, Failure};
 use super::get_formats::Served;
 use super::http_client::{Answer, CallError, Question, Target, call};
 use super::locate::{Access, native_listeners};
-use super::output;
+use super::{output, peer};
 use crate::admin::api::ErrorBody;
 use crate::clock::{Clock, SystemClock};
 use crate::name::Name;
-use crate::secret::{SecretRef, SecretSource};
 
 /// The daemon answers from memory, or holds a request for at most 1.5 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -147,6 +146,7 @@ fn listeners(config: &Path, from: &From, role: &Name) -> Result<Vec<Access>, Fai
         Some(path) => Ok(vec![Access {
             target: Target::Unix(path.clone()),
             token: None,
+            marks: Vec::new(),
         }]),
         None => native_listeners(config, role.as_str()),
     }
@@ -176,6 +176,10 @@ async fn fetch(
             Err(error @ CallError::Forbidden { .. }) => {
                 refused = refused.or_else(|| Some(error.into()));
             }
+            // Somebody in the daemon's place is the first thing to know.
+            Err(error @ (CallError::Stranger { .. } | CallError::Unnamed { .. })) => {
+                unreachable = Some(error.into());
+            }
             Err(error) => unreachable = unreachable.or_else(|| Some(error.into())),
         }
     }
@@ -198,17 +202,9 @@ fn question(listener: &Access, role: &Name, hold: Option<&(HeaderValue, Duration
     if let Some((etag, _)) = hold {
         question.headers.insert(IF_NONE_MATCH, etag.clone());
     }
-    // Without a readable token the answer decides: not every listener that has one asks for it.
-    if let Some(mut token) = listener.token.clone().and_then(token) {
-        token.set_sensitive(true);
-        question.headers.insert(AUTHORIZATION, token);
-    }
+    question.token.clone_from(&listener.token);
+    question.marks.clone_from(&listener.marks);
     question
-}
-
-fn token(file: std::path::PathBuf) -> Option<HeaderValue> {
-    let secret = SecretSource::new(SecretRef::File(file)).read().ok()?;
-    HeaderValue::from_str(secret.expose()).ok()
 }
 
 fn judge(answer: Answer, listener: &Access, role: &Name) -> Result<Answer, Miss> {
@@ -224,7 +220,10 @@ fn judge(answer: Answer, listener: &Access, role: &Name) -> Result<Answer, Miss>
         401 => {
             let failure = Failure::new(Exit::NotAllowed, format!("{target} wants a token: {said}"));
             Miss::Refused(match &listener.token {
-                Some(file) => failure.hint(format!("it is read from {}", file.display())),
+                Some(file) => failure.hint(match peer::token(file, None) {
+                    Ok(_) => format!("it is read from {}", file.display()),
+                    Err(error) => error.to_string(),
+                }),
                 None => failure,
             })
         }

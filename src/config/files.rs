@@ -3,6 +3,7 @@
 //! A file that cannot be read is a mistake of its own and hides none of the others'.
 
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::report::Message;
@@ -19,6 +20,8 @@ pub(super) struct Files {
     pub(super) paths: Vec<PathBuf>,
     pub(super) read: Vec<SourceFile>,
     pub(super) mistakes: Vec<Message>,
+    /// Whoever may write a configuration says which programs the daemon runs.
+    pub(super) open: Vec<Message>,
 }
 
 impl Files {
@@ -40,8 +43,32 @@ impl Files {
                 Err(error) => files.mistakes.push(unreadable(path, &error)),
             }
         }
+        let places = [path.parent(), Some(&beside)].into_iter().flatten();
+        let all = places.chain(files.paths.iter().map(PathBuf::as_path));
+        files.open = all.filter_map(open_to_others).collect();
         files
     }
+}
+
+/// A file or directory that others may write, except directories where that is harmless.
+fn open_to_others(path: &Path) -> Option<Message> {
+    let found = std::fs::metadata(path).ok()?;
+    let mode = found.mode();
+    let is_sticky = found.is_dir() && mode & 0o1000 != 0 && !path.ends_with("conf.d");
+    if mode & 0o022 == 0 || is_sticky {
+        return None;
+    }
+    let shown = path.display();
+    let text = format!(
+        "others can change the configuration `{shown}`, which names programs to run: its mode is \
+         {:04o}",
+        mode & 0o7777
+    );
+    Some(Message::unwise(
+        path,
+        text,
+        format!("run `chmod go-w {shown}`"),
+    ))
 }
 
 fn configurations(directory: &Path) -> io::Result<Vec<PathBuf>> {

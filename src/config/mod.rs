@@ -103,8 +103,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 fn interpret(files: &Files, host: &Host) -> Result<Loaded, Report> {
     let parsed = Parsed::all(&files.read);
     let findings = Findings::default();
-    for unreadable in &files.mistakes {
-        findings.add(unreadable.clone());
+    for message in files.mistakes.iter().chain(&files.open) {
+        findings.add(message.clone());
     }
     let document = Document::gather(&parsed, files.mistakes.is_empty(), &findings);
     let config = read(document, host, &findings);

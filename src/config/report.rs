@@ -61,6 +61,14 @@ impl Message {
         }
     }
 
+    /// About a file as a whole that can be used.
+    pub(super) fn unwise(file: &Path, text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::about(file, text, Some(hint.into()))
+        }
+    }
+
     /// Points at a second place as well.
     pub(super) fn and(mut self, label: &str, place: &Place<'_>) -> Self {
         self.related = Some((label.to_owned(), place.excerpt()));

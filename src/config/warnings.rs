@@ -33,6 +33,7 @@ pub(super) fn all(config: &Config, host: &Host, findings: &Findings<'_>) {
         files::open_profile(login, findings);
     }
     files::ca_files(config, findings);
+    files::state_directory(config, host, findings);
     budgets::all(config, findings);
 }
 

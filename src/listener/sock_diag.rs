@@ -22,6 +22,8 @@ const NLM_F_REQUEST: u16 = 1;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
+const STATE_ESTABLISHED: u8 = 1;
+const STATE_SYN_RECEIVED: u8 = 3;
 const STATE_LISTEN: u8 = 10;
 const HEADER: usize = 16;
 const REQUEST: usize = HEADER + 56;
@@ -63,27 +65,27 @@ impl SockDiag {
         client: SocketAddr,
         server: SocketAddr,
     ) -> Result<Option<u32>, Unanswered> {
-        let found = self.ask(client, server)?;
-        Ok(match found {
-            Found::Owner(uid) => Some(uid),
-            Found::Closed | Found::Nobody => None,
+        Ok(match self.end(client, server)? {
+            End::Owner(uid) => Some(uid),
+            End::Queued | End::Closed | End::Nobody => None,
         })
     }
 
     /// Whether the client closed the socket that was the other end, and will read nothing any more.
     /// False where that is not known, as of clients elsewhere.
     pub fn is_closed(&mut self, client: SocketAddr, server: SocketAddr) -> bool {
-        self.ask(client, server) == Ok(Found::Closed)
+        self.end(client, server) == Ok(End::Closed)
     }
 
-    fn ask(&mut self, client: SocketAddr, server: SocketAddr) -> Result<Found, Unanswered> {
+    /// Who has the `near` end of the connection between these two, which may be the server's.
+    pub fn end(&mut self, near: SocketAddr, far: SocketAddr) -> Result<End, Unanswered> {
         // Put back only after an answer: whatever was wrong, the next question gets a new one.
         let open = match self.socket.take() {
             Some(open) => open,
             None => Open::new()?,
         };
         self.sequence = self.sequence.wrapping_add(1);
-        let question = request(self.sequence, client, server, open.loopback).ok_or(Unanswered)?;
+        let question = request(self.sequence, near, far, open.loopback).ok_or(Unanswered)?;
         send(&open.socket, &question, SendFlags::empty()).map_err(|_| Unanswered)?;
         let mut buffer = [0_u8; 512];
         loop {
@@ -94,10 +96,10 @@ impl SockDiag {
             let (length, _) =
                 recv(&open.socket, &mut buffer, RecvFlags::DONTWAIT).map_err(|_| Unanswered)?;
             let answer = buffer.get(..length).ok_or(Unanswered)?;
-            match parse(answer, self.sequence, client, server) {
-                Answer::Found(found) => {
+            match parse(answer, self.sequence, near, far) {
+                Answer::Is(end) => {
                     self.socket = Some(open);
-                    return Ok(found);
+                    return Ok(end);
                 }
                 Answer::Refused => return Err(Unanswered),
                 Answer::AnotherQuestion => {}
@@ -131,11 +133,13 @@ impl Open {
     }
 }
 
-/// What is at the other end.
+/// What the kernel knows of one end of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Found {
+pub enum End {
     /// A living socket of this user.
     Owner(u32),
+    /// Nobody has accepted it yet.
+    Queued,
     /// What is left of a socket that was closed.
     Closed,
     /// Nothing of this host and network namespace.
@@ -145,7 +149,7 @@ enum Found {
 /// What one message means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Answer {
-    Found(Found),
+    Is(End),
     Refused,
     AnotherQuestion,
 }
@@ -182,7 +186,7 @@ fn parse(message: &[u8], sequence: u32, client: SocketAddr, server: SocketAddr) 
     }
     match half(message, 4) {
         Some(NLMSG_ERROR) => match word(message, HEADER).map(u32::cast_signed) {
-            Some(code) if code == -ENOENT => Answer::Found(Found::Nobody),
+            Some(code) if code == -ENOENT => Answer::Is(End::Nobody),
             _ => Answer::Refused,
         },
         Some(SOCK_DIAG_BY_FAMILY) => row(message, client, server).unwrap_or(Answer::Refused),
@@ -202,10 +206,11 @@ fn row(message: &[u8], client: SocketAddr, server: SocketAddr) -> Option<Answer>
     // the client's port; that is somebody else's.
     let is_ours =
         state != STATE_LISTEN && source == canonical(client) && destination == canonical(server);
-    Some(Answer::Found(match inode {
-        _ if !is_ours => Found::Nobody,
-        0 => Found::Closed,
-        _ => Found::Owner(uid),
+    Some(Answer::Is(match inode {
+        _ if !is_ours => End::Nobody,
+        0 if state == STATE_ESTABLISHED || state == STATE_SYN_RECEIVED => End::Queued,
+        0 => End::Closed,
+        _ => End::Owner(uid),
     }))
 }
 
@@ -261,7 +266,7 @@ mod tests {
         netlink::SocketAddrNetlink, recv, sendto, socket_with,
     };
 
-    use super::{AF_INET, AF_INET6, Answer, Found, HEADER, SockDiag, parse, request};
+    use super::{AF_INET, AF_INET6, Answer, End, HEADER, SockDiag, parse, request};
     use crate::listener::tests::support::skipped;
 
     fn at(text: &str) -> SocketAddr {
@@ -302,27 +307,32 @@ mod tests {
         let read = |message: &[u8]| parse(message, 9, client, server);
         assert_eq!(
             read(&row(1, 1000, 5)),
-            Answer::Found(Found::Owner(1000)),
+            Answer::Is(End::Owner(1000)),
             "established"
         );
         assert_eq!(
             read(&row(5, 1000, 5)),
-            Answer::Found(Found::Owner(1000)),
+            Answer::Is(End::Owner(1000)),
             "half closed, still open"
         );
         assert_eq!(
             read(&row(6, 0, 0)),
-            Answer::Found(Found::Closed),
+            Answer::Is(End::Closed),
             "closed: no inode, and uid 0 is no root"
         );
         assert_eq!(
+            read(&row(1, 0, 0)),
+            Answer::Is(End::Queued),
+            "not accepted yet"
+        );
+        assert_eq!(
             read(&row(10, 1000, 5)),
-            Answer::Found(Found::Nobody),
+            Answer::Is(End::Nobody),
             "a listening socket"
         );
         assert_eq!(
             parse(&row(1, 1000, 5), 9, at("127.0.0.1:4661"), server),
-            Answer::Found(Found::Nobody),
+            Answer::Is(End::Nobody),
             "somebody else's"
         );
         assert_eq!(
@@ -339,7 +349,7 @@ mod tests {
         let mut error = row(1, 0, 0);
         error[4] = 2;
         error[HEADER..HEADER + 4].copy_from_slice(&(-2_i32).to_ne_bytes());
-        assert_eq!(read(&error), Answer::Found(Found::Nobody));
+        assert_eq!(read(&error), Answer::Is(End::Nobody));
         error[HEADER..HEADER + 4].copy_from_slice(&(-1_i32).to_ne_bytes());
         assert_eq!(read(&error), Answer::Refused);
     }
@@ -352,7 +362,7 @@ mod tests {
         bytes[24..40].copy_from_slice(&mapped(1));
         bytes[40..56].copy_from_slice(&mapped(2));
         let answer = parse(&bytes, 9, at("127.0.0.1:4660"), at("127.0.0.2:80"));
-        assert_eq!(answer, Answer::Found(Found::Owner(1000)));
+        assert_eq!(answer, Answer::Is(End::Owner(1000)));
     }
 
     #[test]
@@ -364,8 +374,12 @@ mod tests {
                 continue;
             };
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (near, far) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+            assert_eq!(kernel.end(far, near), Ok(End::Queued), "{address}");
             let (accepted, peer) = listener.accept().unwrap();
             let server = accepted.local_addr().unwrap();
+            let held = kernel.end(far, near);
+            assert_eq!(held, Ok(End::Owner(rustix::process::geteuid().as_raw())));
             let own = rustix::process::geteuid().as_raw();
             assert_eq!(kernel.owner(peer, server), Ok(Some(own)), "{address}");
             assert!(!kernel.is_closed(peer, server), "{address}");

@@ -41,6 +41,11 @@ const MOST_PREVIOUS: usize = 8;
 /// A token, as it is sent.
 pub type Value = Zeroizing<Vec<u8>>;
 
+/// The token in a file of root's or of this user.
+pub(crate) fn read_file(path: &Path, own: u32) -> Result<Value, TokenError> {
+    read(path, own).map(|(value, _)| value)
+}
+
 /// The tokens that are good at the moment.
 pub struct Token {
     path: PathBuf,

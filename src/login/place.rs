@@ -2,7 +2,8 @@
 //!
 //! The file is made with mode 0600 under another name, flushed to the disk, and renamed; then
 //! the directory is flushed. It is opened without following symlinks, and what was opened, not
-//! what has the name, is checked: a regular file of our own user that nobody else may touch.
+//! what has the name, is checked: a regular file of our own user that nobody else may touch. The
+//! way there must be safe too, or somebody could have us leave the session with him.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,6 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::geteuid;
 
 use super::seal::SealError;
+use crate::directory::{self, UnsafeDirectory};
 use crate::name::Name;
 use crate::secret::{SecretError, WipedBuffer};
 use crate::stamp::Stamp;
@@ -33,6 +35,8 @@ pub(super) struct Place {
 pub(super) enum StoreError {
     #[error("cannot use `{}`", path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("`state-directory`: {0}")]
+    Directory(#[from] UnsafeDirectory),
     #[error("cannot read `state-key`: {0}")]
     Key(SecretError),
     #[error("`{}` is not ours alone: {why}; it is ignored", path.display())]
@@ -55,8 +59,9 @@ impl Place {
         &self.path
     }
 
-    /// The version of the file now.
+    /// The version of the file now; none where it is not read, so that it is once it may be.
     pub(super) fn stamp(&self) -> Option<Stamp> {
+        directory::check(&self.directory, geteuid().as_raw()).ok()?;
         Stamp::of(&self.path)
     }
 
@@ -76,6 +81,7 @@ impl Place {
             Err(rustix::io::Errno::LOOP) => return Err(self.not_ours("it is a symbolic link")),
             Err(error) => return Err(unusable(&self.path, error.into())),
         };
+        directory::check(&self.directory, geteuid().as_raw())?;
         let mut file = File::from(opened);
         let meta = file
             .metadata()
@@ -122,6 +128,7 @@ impl Place {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(unusable(&self.directory, error)),
         }
+        directory::check(&self.directory, geteuid().as_raw())?;
         // What a crash left behind; whoever else put something there must not be written to.
         remove(&self.temporary)?;
         let written = self.write_new(&self.temporary, content);

@@ -197,6 +197,45 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_others_could_have_made_is_neither_written_nor_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        };
+        let theirs = dir.path().join("theirs");
+        let session = store(&theirs, &Keep::File);
+        session.save(b"CANARY").unwrap();
+        let version = session.version();
+        mode(&theirs, 0o777);
+        assert_ne!(session.version(), version, "looked at again");
+        let complaint = session.load().unwrap_err().to_string();
+        assert!(complaint.contains("`state-directory`"), "{complaint}");
+        assert!(complaint.contains("written by others"), "{complaint}");
+        mode(&theirs, 0o755);
+        assert_eq!(session.version(), version);
+        assert!(session.load().is_ok());
+        if !rustix::process::geteuid().is_root() {
+            return; // only root can make what is somebody else's
+        }
+        mode(dir.path(), 0o1777);
+        let link = dir.path().join("link");
+        symlink(&theirs, &link).unwrap();
+        std::os::unix::fs::lchown(&link, Some(54_321), None).unwrap();
+        let through = store(&link, &Keep::File);
+        for complaint in [through.save(b"x").unwrap_err(), through.load().unwrap_err()] {
+            let complaint = complaint.to_string();
+            assert!(complaint.contains("symlink of uid 54321"), "{complaint}");
+        }
+        let planted = dir.path().join("made");
+        std::fs::create_dir(&planted).unwrap();
+        std::os::unix::fs::chown(&planted, Some(54_321), None).unwrap();
+        let complaint = store(&planted, &Keep::File).save(b"x").unwrap_err();
+        let complaint = complaint.to_string();
+        assert!(complaint.contains("belongs to uid 54321"), "{complaint}");
+        assert_eq!(std::fs::read_dir(&planted).unwrap().count(), 0);
+    }
+
+    #[test]
     fn a_sealed_file_shows_nothing_and_needs_its_key() {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");

@@ -55,6 +55,12 @@ pub fn judge(obtained: Obtained, at: Circumstances<'_>) -> Result<Verdict, Provi
     if !obtained.keys.are_complete() {
         return reject("the answer lacks a part of the credentials; not adopted".into());
     }
+    if !obtained.keys.are_plain() {
+        return reject(
+            "the answer is garbled: there are control characters in the credentials; not adopted"
+                .into(),
+        );
+    }
     let lifetime = obtained.lifetime(at.wall).min(LONGEST_LIFETIME);
     // Expiry is told in whole seconds, rounded down, and must not be over in any answer: the
     // life ends in the very second that is told.
@@ -214,14 +220,23 @@ mod tests {
         let held = adopted(obtained("A", 3600, 0), None);
         let mut partial = obtained("B", 7200, 0);
         partial.keys.session_token = Secret::from("");
+        let mut forged = obtained("B", 7200, 0);
+        forged.keys.session_token = Secret::from("CANARY\n[profile x]");
         for (case, given, said) in [
             ("incomplete", partial, "lacks a part"),
+            ("of two lines", forged, "control characters"),
+            (
+                "steers",
+                obtained("\u{1b}[2J", 7200, 0),
+                "control characters",
+            ),
             ("expired", obtained("B", 0, 0), "expired already"),
             ("expired on the way", obtained("B", 3, 3), "expired already"),
         ] {
             let error = judged(given, Some(&held)).unwrap_err();
             assert!(error.message.contains(said), "{case}: {error}");
             assert_eq!(error.class, Class::Transient, "{case}");
+            assert!(!error.message.contains("CANARY"), "{error}");
         }
     }
 

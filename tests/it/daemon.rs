@@ -8,6 +8,7 @@ mod dev;
 mod everyday;
 mod faults;
 mod forgetting;
+mod impostor;
 mod manager;
 mod notified;
 mod outage;

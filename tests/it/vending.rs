@@ -115,6 +115,7 @@ fn get_fails_with_the_code_of_the_answer_and_prints_no_secret() {
     let (_, whole) = credentials(FAR);
     let cut_off: String = whole.chars().take(whole.len() - 20).collect();
     let incomplete = whole.replace("AKIDexample", "");
+    let steering = whole.replace("AKIDexample", "AKID\\u001b[2J\\nA=b");
     for (case, answer, code) in [
         ("refused", error(403, "uid 12 is not in `allow`"), 77),
         ("no token", error(401, "a token is needed"), 77),
@@ -123,6 +124,7 @@ fn get_fails_with_the_code_of_the_answer_and_prints_no_secret() {
         ("a bug over there", error(500, "a bug"), 69),
         ("cut off", (200, cut_off), 69),
         ("incomplete", (200, incomplete), 69),
+        ("steers", (200, steering), 69),
         (
             "another role's",
             (200, whole.replace("\"app\"", "\"web\"")),

@@ -1,5 +1,6 @@
 //! Configurations of several files, and files that are none.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -85,6 +86,37 @@ fn a_file_that_cannot_be_read_hides_no_mistake_of_others() {
         "{found:#?}"
     );
     assert!(found[2].starts_with("20.toml:4: `mode`"), "{found:#?}");
+}
+
+#[test]
+fn a_configuration_that_others_may_write_is_told() {
+    let dir = directory(&[("config.toml", ""), ("conf.d/a.toml", "")]);
+    let mode = |name: &str, mode| {
+        let path = dir.path().join(name);
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let told = || {
+        let loaded = load(&dir.path().join("config.toml")).expect("no mistakes");
+        let texts = loaded.warnings.iter().map(|it| it.text().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(told(), [""; 0]);
+    for (name, open, private) in [
+        ("config.toml", 0o666, 0o644),
+        ("conf.d/a.toml", 0o620, 0o600),
+        ("conf.d", 0o1777, 0o755),
+        ("", 0o770, 0o700),
+    ] {
+        mode(name, open);
+        let found = told();
+        assert_eq!(found.len(), 1, "{name}: {found:#?}");
+        let end = format!("its mode is {open:04o}");
+        assert!(found[0].ends_with(&end), "{name}: {found:#?}");
+        mode(name, private);
+        assert_eq!(told(), [""; 0], "{name}");
+    }
+    mode("", 0o1777);
+    assert_eq!(told(), [""; 0], "nobody can replace what is not theirs");
 }
 
 /// Reading any of these would wait for ever, or never end.

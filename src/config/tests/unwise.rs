@@ -190,3 +190,28 @@ fn an_adopted_profile_that_others_can_read_is_told() {
         );
     }
 }
+
+#[test]
+fn a_place_for_logins_that_others_could_have_made_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let text = |login: &str| {
+        format!(
+            "[daemon]\nstate-directory = \"{}\"\n{BASE}{login}",
+            state.display()
+        )
+    };
+    let login = "[login.corp.tencent-identity-center]\nportal-url = \"https://a.example/login\"\n";
+    assert_eq!(warnings(&text(login)), [""; 0], "not there yet");
+    std::fs::create_dir(&state).unwrap();
+    for (mode, told) in [(0o700, 0), (0o755, 0), (0o775, 1), (0o777, 1)] {
+        std::fs::set_permissions(&state, PermissionsExt::from_mode(mode)).unwrap();
+        let found = warnings(&text(login));
+        assert_eq!(found.len(), told, "{mode:o}: {found:#?}");
+        let begins = "2: no login is kept in a `state-directory` that is not safe: directory";
+        assert!(found.iter().all(|it| it.starts_with(begins)), "{found:#?}");
+    }
+    assert_eq!(warnings(&text("")), [""; 0], "nothing is kept");
+    let memory = format!("{login}state = \"memory\"\n");
+    assert_eq!(warnings(&text(&memory)), [""; 0], "nothing is kept there");
+}

@@ -1,12 +1,14 @@
 //! Files that are not to be had from here, or that others can have too.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::authorities;
 use crate::config::findings::Findings;
+use crate::config::host::{Host, Reader};
 use crate::config::model::{Config, Keep, Login, Portal, SHORTEST_STATE_KEY, Sink};
+use crate::directory;
 use crate::secret::{SecretRef, SecretSource};
 
 /// Secrets that are not to be had from here, or that others can have too.
@@ -37,6 +39,34 @@ pub(in crate::config) fn secrets(findings: &Findings<'_>) {
                 "make it 0600 or 0400, owned by the daemon's user".to_owned(),
             );
         }
+    }
+}
+
+/// A place for sessions that others could have made or can change: no login is kept there.
+pub(super) fn state_directory(config: &Config, host: &Host, findings: &Findings<'_>) {
+    let directory = &config.daemon.state_directory;
+    let Some(login) = config.logins.values().find(|it| it.keep != Keep::Memory) else {
+        return;
+    };
+    let Ok(found) = std::fs::symlink_metadata(directory) else {
+        return; // it is made when it is needed first
+    };
+    // Whoever checks may be another user than the daemon, whose directory it then is, unless
+    // anybody could have made it.
+    let is_public = directory
+        .parent()
+        .and_then(|parent| std::fs::metadata(parent).ok())
+        .is_some_and(|parent| parent.mode() & 0o022 != 0);
+    let own = match host.reader {
+        Reader::Other if !is_public => found.uid(),
+        Reader::Daemon | Reader::Other => host.uid,
+    };
+    if let Err(error) = directory::check(directory, own) {
+        findings.warning_at(
+            &["daemon.state-directory", &format!("login.{}", login.name)],
+            format!("no login is kept in a `state-directory` that is not safe: {error}"),
+            "name a directory of the daemon's user alone".to_owned(),
+        );
     }
 }
 
