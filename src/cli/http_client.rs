@@ -56,7 +56,7 @@ pub(super) struct Question {
     /// From connecting to the last byte.
     pub(super) timeout: Duration,
     pub(super) errand: Errand,
-    /// Files that tell who the daemon may be.
+    /// The configuration, and the files it names that tell who the daemon may be.
     pub(super) marks: Vec<PathBuf>,
     /// The file of the token to send along, if it can be read.
     pub(super) token: Option<PathBuf>,

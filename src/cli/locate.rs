@@ -18,7 +18,7 @@ pub(super) struct Access {
     pub(super) target: Target,
     /// The file of the token that it may ask for.
     pub(super) token: Option<PathBuf>,
-    /// Files that tell who the daemon may be.
+    /// The configuration, and the files it names that tell who the daemon may be.
     pub(super) marks: Vec<PathBuf>,
 }
 
@@ -30,9 +30,8 @@ pub(super) fn native_listeners(config: &Path, role: &str) -> Result<Vec<Access>,
     })?;
     let mut found = choose(&files, role).map_err(|nothing| nothing.into_failure(config, role))?;
     for access in &mut found {
-        let marks = reach::admin_sockets(config).into_iter();
+        let marks = std::iter::once(config.to_owned()).chain(reach::admin_sockets(config));
         access.marks = marks.chain(access.token.clone()).collect();
-        access.marks.push(config.to_owned());
     }
     Ok(found)
 }

@@ -54,7 +54,7 @@ pub(super) fn of_unix(
         .map_err(|_| CallError::Unnamed { target: target() })?
         .uid();
     let is_known = match question.errand {
-        Errand::Operate => is_one_of(uid, &owners(path)),
+        Errand::Operate => is_one_of(uid, &owners(path, question.marks.first())),
         Errand::Fetch => is_closed(path) || is_one_of(uid, &owners_of_all(&question.marks)),
     };
     if is_known || is_one_of(uid, &[]) {
@@ -99,7 +99,7 @@ pub(super) async fn of_tcp(
 pub(super) fn token(path: &Path, peer: Option<u32>) -> Result<Value, TokenError> {
     let own = geteuid().as_raw();
     let owner = fs::symlink_metadata(path).map_or(own, |found| found.uid());
-    let is_fine = Some(owner) == peer || is_one_of(owner, &owners(path));
+    let is_fine = Some(owner) == peer || is_one_of(owner, &owners(path, Some(&path.to_owned())));
     read_file(path, if is_fine { owner } else { own })
 }
 
@@ -108,17 +108,20 @@ fn is_one_of(uid: u32, others: &[u32]) -> bool {
 }
 
 fn owners_of_all(marks: &[PathBuf]) -> Vec<u32> {
-    marks.iter().flat_map(|mark| owners(mark)).collect()
+    let config = marks.first();
+    marks.iter().flat_map(|mark| owners(mark, config)).collect()
 }
 
-/// The owners of a file and of its directory, if nobody else can put another one there.
-fn owners(path: &Path) -> Vec<u32> {
+/// The owners of a file and of its directory, if nobody else can put another one there, and nobody
+/// could have made the place. Whose configuration is used is believed all the same.
+fn owners(path: &Path, config: Option<&PathBuf>) -> Vec<u32> {
     let Some(directory) = directory_of(path) else {
         return Vec::new();
     };
     let found = [fs::symlink_metadata(path), fs::metadata(&directory)];
     let uids = found.into_iter().flatten().map(|found| found.uid());
-    uids.filter(|uid| is_theirs(&directory, *uid)).collect()
+    uids.filter(|uid| is_theirs(&directory, *uid) && !is_made_up(&directory, *uid, config))
+        .collect()
 }
 
 /// Whether only the owner of a file's directory, and root, can put something there.
@@ -133,6 +136,23 @@ fn is_closed(path: &Path) -> bool {
 fn is_theirs(directory: &Path, uid: u32) -> bool {
     directory::check(directory, uid).is_ok()
         && fs::metadata(directory).is_ok_and(|found| found.mode() & 0o022 == 0)
+}
+
+/// Whether somebody may have made a directory without being given one: he owns what lies in a
+/// public directory on the way, and the configuration does not lie there too.
+fn is_made_up(directory: &Path, uid: u32, config: Option<&PathBuf>) -> bool {
+    let Ok(real) = directory::check(directory, uid) else {
+        return true;
+    };
+    let config = config.and_then(|it| fs::canonicalize(it).ok());
+    let is_public = |at: &Path| fs::metadata(at).is_ok_and(|it| it.mode() & 0o022 != 0);
+    let is_his = |at: &Path| fs::metadata(at).is_ok_and(|it| it.uid() == uid);
+    !is_one_of(uid, &[])
+        && real.ancestors().any(|at| {
+            at.parent().is_some_and(is_public)
+                && is_his(at)
+                && !config.as_ref().is_some_and(|it| it.starts_with(at))
+        })
 }
 
 fn directory_of(path: &Path) -> Option<PathBuf> {
@@ -158,16 +178,16 @@ mod tests {
         let own = geteuid().as_raw();
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("admin.sock");
-        assert_eq!(owners(&file), [own], "of the directory");
+        assert_eq!(owners(&file, None), [own], "of the directory");
         fs::write(&file, "").unwrap();
-        assert_eq!(owners(&file), [own, own]);
+        assert_eq!(owners(&file, None), [own, own]);
         assert!(is_closed(&file));
         for mode in [0o777, 0o1777, 0o770] {
             set_mode(dir.path(), mode);
-            assert!(owners(&file).is_empty(), "{mode:o}");
+            assert!(owners(&file, None).is_empty(), "{mode:o}");
             assert!(!is_closed(&file), "{mode:o}");
         }
-        assert!(owners(Path::new("/nowhere/admin.sock")).is_empty());
+        assert!(owners(Path::new("/nowhere/admin.sock"), None).is_empty());
     }
 
     #[test]

@@ -21,7 +21,8 @@ struct Ways {
 
 /// Asks the daemon with this configuration, wherever it listens. Where nobody says that, nobody is
 /// asked: another daemon must not get what was meant for this one.
-pub(super) async fn ask(config: &Path, question: Question) -> Result<Answer, Failure> {
+pub(super) async fn ask(config: &Path, mut question: Question) -> Result<Answer, Failure> {
+    question.marks = vec![config.to_owned()];
     let Ways { sockets, unknown } = ways(config);
     match (first(sockets, question).await, unknown) {
         (Some(Err(CallError::Unreachable { .. })) | None, Some(unknown)) => {
@@ -36,7 +37,11 @@ pub(super) async fn ask(config: &Path, question: Question) -> Result<Answer, Fai
 }
 
 /// The same for a question that changes nothing: the usual path will do.
-pub(super) async fn ask_harmlessly(config: &Path, question: Question) -> Result<Answer, Failure> {
+pub(super) async fn ask_harmlessly(
+    config: &Path,
+    mut question: Question,
+) -> Result<Answer, Failure> {
+    question.marks = vec![config.to_owned()];
     let Ways {
         mut sockets,
         unknown,

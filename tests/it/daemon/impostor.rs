@@ -72,11 +72,16 @@ async fn nothing_is_sent_to_a_stranger_and_nothing_he_says_is_believed() {
         assert_eq!(ended.stdout, "", "{arguments:?}");
     }
 
-    // In a directory that is nobody else's, the socket's owner is the daemon.
+    // A directory that is nobody else's tells its owner, unless he could have made it himself.
     chown(&public, Some(54_321), Some(54_321)).unwrap();
     fs::set_permissions(&public, Permissions::from_mode(0o755)).unwrap();
     for arguments in [&["get", "app"][..], &["status"], &["forget", "--all"]] {
         let ended = with(&own, arguments).await;
+        assert!(
+            ended.stderr.contains("is held by"),
+            "{arguments:?}: {ended:?}"
+        );
+        let ended = with(&site.config(), arguments).await;
         assert!(
             !ended.stderr.contains("is held by"),
             "{arguments:?}: {ended:?}"
