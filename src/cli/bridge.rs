@@ -30,8 +30,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::exit::{Exit, Failure};
-use super::http_client::{Answer, CallError, Question, Target, call};
+use super::http_client::{Answer, call};
 use super::output;
+use super::question::{CallError, Question, Target};
 use crate::clock::SystemClock;
 use crate::config::model::{Protocol, is_local};
 use crate::daemon::signals::{Request as Asked, Signals};

@@ -12,8 +12,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::http_client::Target;
 use super::locate::{Offer, Serving};
+use super::question::Target;
 use crate::config::model::Protocol;
 use crate::credentials::Cloud;
 use crate::name::Name;

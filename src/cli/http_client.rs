@@ -5,15 +5,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::Request;
 use hyper::client::conn::http1;
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,77 +18,14 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::peer::{self, Errand};
+use super::peer;
+use super::question::{CallError, Question, Target};
 
 /// The status of a host with thousands of roles fits.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
 
 /// A local peer that does not accept within this time will not.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Where the daemon listens.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Target {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => path.display().fmt(f),
-        }
-    }
-}
-
-/// What to ask for.
-#[derive(Clone, Debug)]
-pub(super) struct Question {
-    pub(super) method: Method,
-    /// Path and query.
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    /// From connecting to the last byte.
-    pub(super) timeout: Duration,
-    pub(super) errand: Errand,
-    /// The configuration, and the files it names that tell who the daemon may be.
-    pub(super) marks: Vec<PathBuf>,
-    /// The file of the token to send along, if it can be read.
-    pub(super) token: Option<PathBuf>,
-}
-
-impl Question {
-    /// A `GET` without further headers.
-    pub(super) fn get(path: impl Into<String>, timeout: Duration) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.into(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            timeout,
-            errand: Errand::default(),
-            marks: Vec::new(),
-            token: None,
-        }
-    }
-
-    /// A `POST` of JSON.
-    pub(super) fn post(path: impl Into<String>, body: Vec<u8>, timeout: Duration) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
-        Self {
-            method: Method::POST,
-            headers,
-            body: body.into(),
-            ..Self::get(path, timeout)
-        }
-    }
-}
 
 /// What came back, whatever the status.
 pub(super) struct Answer {
@@ -113,27 +47,6 @@ impl fmt::Debug for Answer {
             .field("status", &self.status)
             .finish_non_exhaustive()
     }
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CallError {
-    /// It was there and is not any more.
-    #[error("the daemon at {target} ended before it answered")]
-    Ended { target: Target },
-    /// The socket's mode keeps us out.
-    #[error("not allowed to connect to {target}: permission denied")]
-    Forbidden { target: Target },
-    #[error("{target} answered with something that is not HTTP of the daemon: {what}")]
-    Garbled { target: Target, what: String },
-    #[error("{target} is held by uid {uid}, who is not known to be the daemon: nothing was sent")]
-    Stranger { target: Target, uid: u32 },
-    #[error("no answer from {target} within {} s", after.as_secs())]
-    TimedOut { target: Target, after: Duration },
-    #[error("the kernel does not say who holds {target}: nothing was sent")]
-    Unnamed { target: Target },
-    #[error("the daemon is not reachable at {target}: {reason}")]
-    Unreachable { target: Target, reason: String },
 }
 
 /// Sends one request on a connection of its own.

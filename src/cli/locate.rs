@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::exit::{Exit, Failure};
-use super::http_client::Target;
+use super::question::Target;
 use super::{reach, written};
 use crate::config::model::Protocol;
 use crate::credentials::Cloud;

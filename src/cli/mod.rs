@@ -22,6 +22,7 @@ mod manual;
 mod operate;
 mod output;
 mod peer;
+mod question;
 mod reach;
 mod status;
 mod vending;

@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::args::{Forget, Refresh, Whoami};
 use super::exit::{Exit, Failure};
-use super::http_client::{Answer, CallError, Question};
+use super::http_client::Answer;
+use super::question::{CallError, Question};
 use super::{output, reach};
 use crate::admin::api::{
     ErrorBody, Forgotten, Refreshed, RefusalBody, Reloaded, RoleQuestion, RoleSelection, Whose,

@@ -21,7 +21,7 @@ use rustix::process::geteuid;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep};
 
-use super::http_client::{CallError, Question, Target};
+use super::question::{CallError, Errand, Question, Target};
 use crate::config::model::is_local;
 use crate::directory;
 use crate::listener::sock_diag::{End, SockDiag};
@@ -31,16 +31,6 @@ use crate::listener::token::{TokenError, Value, read_file};
 const LATEST_ROW: Duration = Duration::from_millis(100);
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(2);
-
-/// What is asked of the other end.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) enum Errand {
-    /// Something that is done for operators.
-    Operate,
-    /// A role's credentials.
-    #[default]
-    Fetch,
-}
 
 /// The user at the other end of a Unix socket.
 pub(super) fn of_unix(

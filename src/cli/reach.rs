@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Failure};
-use super::http_client::{Answer, CallError, Question, Target, call};
-use super::peer::Errand;
+use super::http_client::{Answer, call};
+use super::question::Errand;
+use super::question::{CallError, Question, Target};
 use super::written::{self, Trouble};
 use crate::admin::whereabouts;
 

@@ -8,8 +8,8 @@ use tokio::time::sleep;
 
 use super::args;
 use super::exit::{Exit, Failure};
-use super::http_client::Question;
 use super::layout::{Cell, Layout, aligned, coloured, plain, separated};
+use super::question::Question;
 use super::{operate, output, reach};
 use crate::admin::api::{ListenerStatus, LoginStatus, RoleStatus, SinkStatus, Status};
 use crate::clock::in_two_units;

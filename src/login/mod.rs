@@ -35,6 +35,7 @@ mod pace;
 mod place;
 mod portal;
 mod renew;
+mod renew_ahead;
 mod seal;
 mod shelf;
 mod sign_in;

@@ -3,8 +3,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::{Plan, Static, Surroundings, plan};
-use crate::cli::http_client::Target;
 use crate::cli::locate::{Offer, Serving};
+use crate::cli::question::Target;
 use crate::credentials::Cloud;
 
 fn serving(name: &str, address: &str, protocols: &[&str], token: bool) -> Serving {
