@@ -67,7 +67,7 @@ clean_up() {
     if [ "${KEEP:-}" = 1 ]; then
         say "kept: $scratch"
     else
-        rm -rf "$scratch"
+        rm -rf "$scratch" || say "left behind: $scratch"
     fi
     exit "$status"
 }
